@@ -1,0 +1,44 @@
+// CodecChain: the codecs of one array, in order, applied to one chunk at a time.
+//
+// parse() reads the "codecs" list of zarr.json (without sharding_indexed, which is zarr's) and prepares every codec
+// for the chunk. Immutable afterwards; workers bring their own Scratch.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "homeobox/codec/codec.h"
+
+namespace hox::codec {
+
+class CodecChain {
+ public:
+  // Throws Unsupported (unknown codec, by name) or InvalidArgument (bad configuration or order).
+  static CodecChain parse(const nlohmann::json& codecs, const ChunkSpec& chunk);
+
+  nlohmann::json to_json() const;
+  const ChunkSpec& chunk() const noexcept { return chunk_; }
+
+  // Replaces `out` by the encoded chunk. `in.size()` is the chunk's size in bytes.
+  void encode(std::span<const std::byte> in, Bytes& out, Scratch& scratch) const;
+  // `out.size()` is the chunk's size in bytes.
+  void decode(std::span<const std::byte> encoded, std::span<std::byte> out, Scratch& scratch) const;
+
+  // Whether decode_range() costs about what it touches.
+  bool decodes_ranges() const noexcept;
+  // Elements [begin, end) of the chunk in C order into `out`; decodes the whole chunk into `scratch` where the codecs
+  // allow nothing better. Verifies the checksums of what it reads.
+  void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end, std::byte* out,
+                    Scratch& scratch) const;
+
+  // Upper bound of an encoded chunk, for reservations and for rejecting absurd extents.
+  std::uint64_t max_encoded_bytes() const;
+
+ private:
+  ChunkSpec chunk_;
+  std::vector<std::shared_ptr<const ArrayToArrayCodec>> array_codecs_;
+  std::shared_ptr<const ArrayToBytesCodec> serializer_;
+  std::vector<std::shared_ptr<const BytesToBytesCodec>> bytes_codecs_;
+};
+
+}  // namespace hox::codec

@@ -1,0 +1,79 @@
+// Array: read access to one Zarr v3 array with a regular chunk grid, sharded or not.
+//
+// "Shard" is one stored object; "chunk" is the unit of decoding inside it (for an unsharded array they coincide).
+// Chunks are numbered linearly, in C order over the whole inner chunk grid. An absent shard or chunk reads as the
+// fill value. Shard indexes are fetched once, by one suffix request per shard, verified and kept.
+//
+// Immutable to its users; the index cache is guarded inside, so an Array may be shared between threads.
+// Fails with NotFound (no such array), Unsupported (codec or dtype), CorruptData (naming array, shard and chunk).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeobox/codec/chain.h"
+#include "homeobox/io/store.h"
+#include "homeobox/zarr/metadata.h"
+
+namespace hox::zarr {
+
+// Encoded bytes of one chunk. Absent means: every element is the fill value.
+struct EncodedChunk {
+  Buffer bytes;
+  bool present = false;
+};
+
+// The same without ownership, valid as long as the Array.
+struct ChunkView {
+  std::span<const std::byte> bytes;
+  bool present = false;
+};
+
+class Array {
+ public:
+  static std::shared_ptr<const Array> open(std::shared_ptr<const Store> store, std::string_view path);
+  ~Array();
+
+  const ArrayMetadata& metadata() const noexcept;
+  const codec::CodecChain& chain() const noexcept;
+  const std::string& path() const noexcept;
+  const Store& store() const noexcept;
+
+  // Elements per chunk, and number of chunks of the whole array.
+  std::uint64_t chunk_elements() const noexcept;
+  std::uint64_t n_chunks() const noexcept;
+
+  // The half-open box [begin, end) per axis, in C order, into `out`. Decodes chunks in parallel on the CPU pool.
+  void read(std::span<const std::uint64_t> begin, std::span<const std::uint64_t> end, std::span<std::byte> out,
+            const ReadOptions& options = {}) const;
+
+  // Rows [begins[i], ends[i]) of axis 0, one range after another, in the order asked; overlaps allowed.
+  // Throws OutOfRange. One dimension or more; a row is all elements of the other axes.
+  void read_ranges(std::span<const std::int64_t> begins, std::span<const std::int64_t> ends, std::span<std::byte> out,
+                   const ReadOptions& options = {}) const;
+
+  // --- for gather: encoded chunks, fetched apart from decoding ---
+
+  // Fetches the encoded bytes of `chunks` (ascending, unique), joining neighbouring extents of a shard into few
+  // requests; answered in the order asked. Blocks on I/O.
+  std::vector<EncodedChunk> fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options = {}) const;
+
+  // True when the store gives views (Store::view), so view_chunk works.
+  bool has_views() const noexcept;
+  // Encoded bytes in place; after the first use of a shard without a lock, a copy or a system call.
+  ChunkView view_chunk(std::uint64_t chunk) const;
+
+  // Adds "array PATH, shard KEY, chunk N: " to a CorruptData message of a codec and rethrows. Call from a catch.
+  [[noreturn]] void rethrow_with_context(std::uint64_t chunk) const;
+
+ private:
+  struct Impl;
+  explicit Array(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hox::zarr
