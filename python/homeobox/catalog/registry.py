@@ -1,0 +1,252 @@
+"""Registries: the features of one space, each with a uid and, once indexed, a global index.
+
+Global indices are consecutive from 0 and never change once assigned; every dataset of the space is joined by them.
+A pinned registry is read once and kept.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from homeobox.catalog import arrow_schema, sql
+from homeobox.catalog.tables import Table, as_table
+from homeobox.errors import InvalidArgumentError, NotFoundError
+from homeobox.schema import FeatureBaseSchema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class UnknownRegistryError(NotFoundError, KeyError, ValueError):
+    """The atlas has no registry for a feature space."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
+class UnknownFeatureError(NotFoundError, ValueError):
+    """A feature uid is not in the registry."""
+
+
+class Registry:
+    """The registry of one feature space.
+
+    Parameters
+    ----------
+    feature_space : str
+        Its space.
+    table : Table
+        Columns ``uid``, ``global_index`` and the user's.
+    """
+
+    def __init__(self, feature_space: str, table: Table) -> None:
+        self.feature_space = feature_space
+        self.table = table
+        self._kept: pa.Table | None = None
+        self._kept_uids: np.ndarray | None = None
+
+    @property
+    def n_features(self) -> int:
+        """Number of registered features."""
+        return self.table.count()
+
+    def arrow(self) -> pa.Table:
+        """The whole registry by ascending global index; features without one come last, by uid."""
+        if self._kept is not None:
+            return self._kept
+        rows = self.table.scan()
+        indices = rows["global_index"]
+        if indices.null_count or not _is_ascending(indices.to_numpy()):
+            rows = rows.sort_by([("global_index", "ascending"), ("uid", "ascending")])
+        if self.table.pinned:
+            self._kept = rows.combine_chunks()
+        return rows
+
+    def frame(self) -> "pl.DataFrame":
+        """The same as a polars frame."""
+        import polars as pl
+
+        return pl.DataFrame(self.arrow())
+
+    def uids(self) -> np.ndarray:
+        """Feature uids as an object array, in the order of :meth:`arrow`: position is global index once indexed."""
+        if self._kept_uids is None:
+            uids = self.arrow()["uid"].to_numpy()
+            if not self.table.pinned:
+                return uids
+            self._kept_uids = uids
+        return self._kept_uids
+
+    def positions(self, uids: Sequence[str] | pa.Array) -> tuple[np.ndarray, pa.Table]:
+        """Row of each uid in :meth:`arrow`, and that table, so that further columns can be taken from it.
+
+        Raises
+        ------
+        UnknownFeatureError
+            Some uids are not registered; counts them and names the first five.
+        """
+        registered = self.arrow()
+        wanted = uids if isinstance(uids, pa.Array) else pa.array(uids, pa.string())
+        found = pc.index_in(wanted, value_set=registered["uid"].combine_chunks())
+        if found.null_count:
+            missing = pc.unique(wanted.filter(pc.is_null(found))).to_pylist()
+            raise UnknownFeatureError(
+                f"{len(missing)} feature uid(s) not found in registry '{self.table.name}'. First 5: {missing[:5]}"
+            )
+        return found.to_numpy(), registered
+
+    def resolve(self, uids: Sequence[str] | pa.Array) -> np.ndarray:
+        """Global indices of feature uids, in the order asked, duplicates kept.
+
+        Parameters
+        ----------
+        uids : sequence of str, shape (n,)
+            Registered uids.
+
+        Returns
+        -------
+        ndarray of int32, shape (n,)
+
+        Raises
+        ------
+        UnknownFeatureError
+            A uid is not registered.
+        InvalidArgumentError
+            A feature has no global index yet.
+        """
+        positions, registered = self.positions(uids)
+        indices = registered["global_index"].combine_chunks().take(pa.array(positions))
+        if indices.null_count:
+            names = registered["uid"].combine_chunks().take(pa.array(positions)).filter(pc.is_null(indices))
+            raise InvalidArgumentError(
+                f"{indices.null_count} feature(s) of registry '{self.table.name}' have global_index = None; "
+                f"run optimize() first. First 5: {names[:5].to_pylist()}"
+            )
+        return indices.to_numpy().astype(np.int32)
+
+    def register(self, features: "Sequence[FeatureBaseSchema] | pl.DataFrame") -> int:
+        """Add the features that are not registered yet; rows of known uids stay as they are.
+
+        Parameters
+        ----------
+        features : sequence of FeatureBaseSchema, or polars.DataFrame with a ``uid`` column
+            Equal uids collapse to the first.
+
+        Returns
+        -------
+        int
+            How many were added. They get a global index from :meth:`reindex`, not here.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Unknown or missing column, a value of the wrong type, an empty uid; nothing is written then.
+        """
+        rows = self._rows_of(features)
+        uids = rows["uid"].combine_chunks()
+        if pc.any(pc.equal(uids, "")).as_py():
+            raise InvalidArgumentError(f"registry '{self.table.name}': a feature has an empty uid")
+        known = self.table.scan(["uid"])["uid"].combine_chunks()
+        fresh = pc.invert(pc.is_in(uids, value_set=known)).to_numpy(zero_copy_only=False)
+        fresh &= _first_occurrences(uids)
+        rows = rows.filter(pa.array(fresh))
+        self._check_given_indices(rows)
+        return self.table.insert_missing(["uid"], rows) if rows.num_rows else 0
+
+    def _rows_of(self, features: Any) -> pa.Table:
+        schema, where = self.table.schema, f"registry '{self.table.name}'"
+        if hasattr(features, "to_arrow"):  # a polars frame, recognised without importing polars
+            columns = {name: features[name].to_arrow() for name in features.columns}
+            if "uid" not in columns:
+                raise InvalidArgumentError(f"{where}: the frame has no 'uid' column, found {list(columns)}")
+            return arrow_schema.columns_to_arrow(columns, schema, where)
+        features = list(features)
+        for feature in features:
+            if not isinstance(feature, FeatureBaseSchema):
+                raise InvalidArgumentError(
+                    f"{where}: features are FeatureBaseSchema objects or a polars frame, "
+                    f"found {type(feature).__name__}"
+                )
+        return arrow_schema.rows_to_arrow(features, schema, where)
+
+    def _check_given_indices(self, rows: pa.Table) -> None:
+        given = rows["global_index"].drop_null().to_numpy()
+        if not len(given):
+            return
+        taken = self.table.scan(["global_index"])["global_index"].drop_null().to_numpy()
+        if given.min() < 0 or len(np.unique(given)) < len(given) or np.isin(given, taken).any():
+            raise InvalidArgumentError(
+                f"registry '{self.table.name}': a given global_index must be free and not negative; "
+                "leave it None and optimize() assigns it"
+            )
+
+    def reindex(self) -> int:
+        """Give every feature without a global index the next free ones, in uid order, in one commit.
+
+        Returns
+        -------
+        int
+            How many were assigned.
+        """
+        rows = self.table.scan(["uid", "global_index"])
+        waiting = rows.filter(pc.is_null(rows["global_index"]))["uid"].unique().sort()
+        if not len(waiting):
+            return 0
+        highest = pc.max(rows["global_index"]).as_py()
+        begin = 0 if highest is None else highest + 1
+        indices = pa.array(np.arange(begin, begin + len(waiting), dtype=np.int64))
+        self.table.update_matching(["uid"], pa.table({"uid": waiting, "global_index": indices}))
+        return len(waiting)
+
+    def remove_duplicates(self) -> int:
+        """Remove rows that repeat a uid, as two processes that registered it at once leave them; one commit.
+
+        The row with a global index stays, or the first. Returns how many rows were removed.
+        """
+        rows = self.table.scan(["uid", "global_index"], with_row_id=True)
+        if pc.count_distinct(rows["uid"]).as_py() == rows.num_rows:
+            return 0
+        rows = rows.sort_by([("global_index", "ascending"), ("_rowid", "ascending")])
+        repeated = rows.filter(pa.array(~_first_occurrences(rows["uid"].combine_chunks())))
+        # A row with an index of its own is in use by layouts; only rows nobody can have used yet may go.
+        removable = repeated.filter(pc.is_null(repeated["global_index"]))
+        if removable.num_rows:
+            self.table.delete(sql.is_in("_rowid", removable["_rowid"].to_pylist()))
+        return removable.num_rows
+
+    def __repr__(self) -> str:
+        return f"Registry('{self.feature_space}', {self.n_features} features)"
+
+
+def _first_occurrences(values: pa.Array) -> np.ndarray:
+    """Mask of the first occurrence of each value."""
+    codes = values.dictionary_encode().indices.to_numpy()
+    mask = np.zeros(len(codes), dtype=bool)
+    mask[np.unique(codes, return_index=True)[1]] = True
+    return mask
+
+
+def _is_ascending(values: np.ndarray) -> bool:
+    return bool(np.all(values[1:] > values[:-1]))
+
+
+def as_registry(source: Any) -> Registry:
+    """A Registry of what a user may hold: ours, or a table of lancedb or ours."""
+    if isinstance(source, Registry):
+        return source
+    table = as_table(source)
+    return Registry(table.name.removesuffix("_registry"), table)
+
+
+def reindex_registry(table: Any) -> int:
+    """Assign global indices to the features of a registry that have none. See :meth:`Registry.reindex`."""
+    return as_registry(table).reindex()
+
+
+def resolve_feature_uids_to_global_indices(registry_table: Any, feature_uids: Sequence[str]) -> np.ndarray:
+    """Global indices of features, ascending, duplicates kept. Errors as :meth:`Registry.resolve`."""
+    if not len(feature_uids):
+        return np.empty(0, dtype=np.int32)
+    return np.sort(as_registry(registry_table).resolve(feature_uids))
