@@ -26,8 +26,8 @@ class CodecChain {
 
   // Whether decode_range() costs about what it touches.
   bool decodes_ranges() const noexcept;
-  // Elements [begin, end) of the chunk in C order into `out`; decodes the whole chunk into `scratch` where the codecs
-  // allow nothing better. Verifies the checksums of what it reads.
+  // Elements [begin, end) of the chunk in C order into `out`; decodes the whole chunk where the codecs allow
+  // nothing better. Verifies the checksums of what it reads.
   void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end, std::byte* out,
                     Scratch& scratch) const;
 
@@ -35,10 +35,27 @@ class CodecChain {
   std::uint64_t max_encoded_bytes() const;
 
  private:
+  // Which codec can decode a part of a chunk, if any.
+  enum class RangeDecoder { kNone, kSerializer, kFirstBytesCodec };
+  static RangeDecoder find_range_decoder(const CodecChain& chain);
+
+  // Bytes after some of the bytes codecs were undone, and the half of the Scratch that they do not lie in.
+  struct Stage {
+    std::span<const std::byte> bytes;
+    Bytes* unused;
+  };
+  // Undoes the bytes codecs from the last down to number `keep`.
+  Stage decode_bytes(std::span<const std::byte> encoded, std::size_t keep, Scratch& scratch) const;
+  void decode_serialized(std::span<const std::byte> encoded, std::span<std::byte> out, Scratch& scratch) const;
+
   ChunkSpec chunk_;
   std::vector<std::shared_ptr<const ArrayToArrayCodec>> array_codecs_;
   std::shared_ptr<const ArrayToBytesCodec> serializer_;
   std::vector<std::shared_ptr<const BytesToBytesCodec>> bytes_codecs_;
+  RangeDecoder range_decoder_ = RangeDecoder::kNone;
+  // What the serializer sees, and the largest sizes after it and after each bytes codec.
+  std::uint64_t serializer_bytes_ = 0;
+  std::vector<std::uint64_t> max_stage_bytes_;
 };
 
 }  // namespace hox::codec

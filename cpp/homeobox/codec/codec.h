@@ -55,10 +55,14 @@ class ArrayToBytesCodec {
  public:
   virtual ~ArrayToBytesCodec() = default;
   virtual nlohmann::json to_json() const = 0;
+  // Upper bound of the encoding of `n_bytes` of elements, with slack for writers that append a trailer.
+  virtual std::uint64_t max_encoded_bytes(std::uint64_t n_bytes) const;
   // Appends to `out`.
   virtual void encode(std::span<const std::byte> in, Bytes& out) const = 0;
   // `out.size()` is the chunk's size in bytes.
   virtual void decode(std::span<const std::byte> encoded, std::span<std::byte> out) const = 0;
+  // True when the encoded bytes are the decoded ones, so that a byte of one is the same byte of the other.
+  virtual bool keeps_bytes() const noexcept { return false; }
   // True when decode_range costs about the blocks it touches, not the chunk.
   virtual bool decodes_ranges() const noexcept { return false; }
   // Elements [begin, end) in C order, begin <= end <= elements; `out` has room for exactly these. Verifies the
@@ -78,6 +82,13 @@ class BytesToBytesCodec {
   virtual void encode(std::span<const std::byte> in, Bytes& out) const = 0;
   // Replaces `out`. `max_decoded_bytes` bounds the result; more is CorruptData before it is allocated.
   virtual void decode(std::span<const std::byte> in, std::uint64_t max_decoded_bytes, Bytes& out) const = 0;
+  // Decodes to exactly `out.size()` bytes; CorruptData when the encoded bytes hold another number. For codecs that
+  // can write straight into the caller's memory; the others go through `scratch`.
+  virtual void decode_into(std::span<const std::byte> in, std::span<std::byte> out, Bytes& scratch) const;
+  // True when the codec only adds something around the bytes (crc32c), so that decode_in_place works.
+  virtual bool decodes_in_place() const noexcept { return false; }
+  // The decoded bytes as a part of `in`, verified. Only called when decodes_in_place().
+  virtual std::span<const std::byte> decode_in_place(std::span<const std::byte> in) const;
   // True when decode_range (below) costs about the bytes it touches.
   virtual bool decodes_ranges() const noexcept { return false; }
   // Bytes [begin, end) of the decoded whole, which is `decoded_bytes` long. Only called when decodes_ranges().

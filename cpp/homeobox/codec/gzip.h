@@ -1,0 +1,13 @@
+// gzip: RFC 1952 members, one or more (zarr v3 core).
+#pragma once
+
+#include <memory>
+
+#include "homeobox/codec/codec.h"
+
+namespace hox::codec {
+
+// Throws InvalidArgument for a configuration that cannot be right for these chunks.
+std::shared_ptr<const BytesToBytesCodec> make_gzip(const nlohmann::json& configuration, const ChunkSpec& chunk);
+
+}  // namespace hox::codec
