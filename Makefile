@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-PIP_INSTALL := $(PY) -m pip install --quiet --constraint constraints.txt
+PIP_INSTALL := $(PY) -m pip install -qq --constraint constraints.txt
 EDITABLE := --no-build-isolation \
   --config-settings=build-dir=$(BUILD) \
   --config-settings=build.targets=_core \
