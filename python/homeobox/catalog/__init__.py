@@ -1,0 +1,87 @@
+"""Tables, registries, layouts, snapshots: everything that Lance knows about an atlas."""
+
+from homeobox.catalog.arrow_schema import UnsupportedColumnTypeError, to_arrow_schema
+from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.cells import CellTable, SchemaMismatchError
+from homeobox.catalog.datasets import DatasetTable
+from homeobox.catalog.groups import StoredGroup
+from homeobox.catalog.layouts import (
+    ABSENT,
+    LayoutTable,
+    build_feature_layout_df,
+    layout_exists,
+    layout_rows,
+    read_feature_layout,
+    sync_layouts_global_index,
+    validate_feature_layout,
+)
+from homeobox.catalog.location import AtlasLocation
+from homeobox.catalog.opening import (
+    AtlasExistsError,
+    AtlasNotFoundError,
+    AtlasTables,
+    WrongClassError,
+    cell_table_exists,
+    checkout,
+    create,
+    open_versions,
+    open_writable,
+    registry_table_name,
+    restore,
+)
+from homeobox.catalog.optimize import optimize
+from homeobox.catalog.registry import (
+    Registry,
+    UnknownFeatureError,
+    UnknownRegistryError,
+    reindex_registry,
+    resolve_feature_uids_to_global_indices,
+)
+from homeobox.catalog.snapshot import ValidationFailedError, take_snapshot
+from homeobox.catalog.tables import Table, TableNotFoundError
+from homeobox.catalog.validation import validate
+from homeobox.catalog.versions import VERSIONS_TABLE, VersionNotFoundError, VersionTable
+
+__all__ = [
+    "ABSENT",
+    "VERSIONS_TABLE",
+    "AtlasExistsError",
+    "AtlasLocation",
+    "AtlasNotFoundError",
+    "AtlasTables",
+    "Catalog",
+    "CellTable",
+    "DatasetTable",
+    "LayoutTable",
+    "Registry",
+    "SchemaMismatchError",
+    "StoredGroup",
+    "Table",
+    "TableNotFoundError",
+    "UnknownFeatureError",
+    "UnknownRegistryError",
+    "UnsupportedColumnTypeError",
+    "ValidationFailedError",
+    "VersionNotFoundError",
+    "VersionTable",
+    "WrongClassError",
+    "build_feature_layout_df",
+    "cell_table_exists",
+    "checkout",
+    "create",
+    "layout_exists",
+    "layout_rows",
+    "open_versions",
+    "open_writable",
+    "optimize",
+    "read_feature_layout",
+    "registry_table_name",
+    "reindex_registry",
+    "resolve_feature_uids_to_global_indices",
+    "restore",
+    "sync_layouts_global_index",
+    "take_snapshot",
+    "to_arrow_schema",
+    "validate",
+    "validate_feature_layout",
+]

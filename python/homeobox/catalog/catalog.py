@@ -1,0 +1,119 @@
+"""The catalog: handles on all tables of one atlas and on its array store.
+
+This is what query and ingest get. It is either writable and shows the latest state of every table, or pinned at a
+snapshot and read-only. It opens nothing itself; see opening.py, and snapshot.py, optimize.py, validation.py for what
+is done with it.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from homeobox.catalog.cells import CellTable
+from homeobox.catalog.datasets import DatasetTable
+from homeobox.catalog.layouts import LayoutTable
+from homeobox.catalog.location import AtlasLocation
+from homeobox.catalog.registry import Registry, UnknownRegistryError
+from homeobox.catalog.versions import VersionTable
+from homeobox.schema import HoxBaseSchema, PointerField
+
+if TYPE_CHECKING:
+    from homeobox import _core
+
+
+@dataclass
+class Catalog:
+    """The tables and the array store of one atlas.
+
+    Attributes
+    ----------
+    location : AtlasLocation
+        Where it lies.
+    store : _core.Store
+        Its arrays; ``store_uri`` is the address to record.
+    cells, datasets, layouts, versions
+        Its tables.
+    registries : dict of Registry
+        By feature space.
+    version : int or None
+        The snapshot it is pinned at; None when writable.
+    """
+
+    location: AtlasLocation
+    store: "_core.Store"
+    store_uri: str
+    cells: CellTable
+    datasets: DatasetTable
+    layouts: LayoutTable
+    registries: dict[str, Registry]
+    versions: VersionTable
+    version: int | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is pinned at a snapshot."""
+        return self.version is not None
+
+    @property
+    def cell_schema(self) -> type[HoxBaseSchema] | None:
+        """The user's class of a cell, if the atlas was opened with one."""
+        return self.cells.cell_schema
+
+    @property
+    def pointer_fields(self) -> dict[str, PointerField]:
+        """Pointer columns by name, in column order."""
+        return self.cells.pointer_fields
+
+    @property
+    def cells_schema(self) -> pa.Schema:
+        """Arrow schema of the cell table."""
+        return self.cells.schema
+
+    def scan_cells(
+        self,
+        columns: list[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        *,
+        with_row_id: bool = False,
+    ) -> pa.Table:
+        """Cells in scan order; see :meth:`Table.scan`. ``"gene_expression.start"`` reads one child of a pointer."""
+        return self.cells.table.scan(columns, where, limit=limit, offset=offset, with_row_id=with_row_id)
+
+    def count_cells(self, where: str | None = None) -> int:
+        """Number of cells that match an SQL filter."""
+        return self.cells.table.count(where)
+
+    def append_cells(self, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Append cells of the cell table's schema, in one commit."""
+        self.cells.append(rows)
+
+    def registry(self, feature_space: str) -> Registry:
+        """The registry of a feature space.
+
+        Raises
+        ------
+        UnknownRegistryError
+            The atlas has none; also a KeyError and a ValueError.
+        """
+        found = self.registries.get(feature_space)
+        if found is None:
+            raise UnknownRegistryError(
+                f"No registry for feature space '{feature_space}'; this atlas has {sorted(self.registries)}"
+            )
+        return found
+
+    def lancedb_connection(self) -> Any:
+        """The database as lancedb opens it, for what only lancedb does: search and its own indexes."""
+        import lancedb
+
+        return lancedb.connect(self.location.db_uri, storage_options=self.location.storage_options)
+
+    def lancedb_cell_table(self) -> Any:
+        """The cell table as lancedb opens it, at the version that this catalog shows."""
+        table = self.lancedb_connection().open_table(self.cells.table.name)
+        if self.read_only:
+            table.checkout(self.cells.table.version)
+        return table

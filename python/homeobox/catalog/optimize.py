@@ -1,0 +1,29 @@
+"""Optimizing an atlas: compact its tables, index new features, pass the indices on to the layouts.
+
+Compaction here never prunes: a version that a snapshot recorded stays readable for good. (lancedb's own ``optimize()``
+removes versions older than a week, recorded or not.) Safe to repeat, and to interrupt between any two commits.
+"""
+
+import logging
+
+from homeobox.catalog.catalog import Catalog
+
+_log = logging.getLogger("homeobox")
+
+
+def optimize(catalog: Catalog) -> None:
+    """Compact all tables; give global indices to features that have none; complete the layouts."""
+    catalog.cells.table.compact()
+    catalog.datasets.table.compact()
+    _tell(catalog.layouts.remove_duplicates(), catalog.layouts.table.name)
+    for registry in catalog.registries.values():
+        _tell(registry.remove_duplicates(), registry.table.name)
+        registry.reindex()
+        registry.table.compact()
+        catalog.layouts.sync(registry)
+    catalog.layouts.table.compact()
+
+
+def _tell(n_removed: int, table_name: str) -> None:
+    if n_removed:
+        _log.info("removed %d duplicate row(s) of table '%s'", n_removed, table_name)

@@ -1,0 +1,77 @@
+"""Taking a snapshot: pin what is there now, check it, record it."""
+
+import dataclasses
+import json
+
+from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.cells import CellTable
+from homeobox.catalog.datasets import DatasetTable
+from homeobox.catalog.layouts import LayoutTable
+from homeobox.catalog.registry import Registry
+from homeobox.catalog.tables import Table
+from homeobox.catalog.validation import validate
+from homeobox.errors import InvalidArgumentError
+from homeobox.schema import AtlasVersionRecord
+
+
+class ValidationFailedError(InvalidArgumentError):
+    """An atlas has faults, so no snapshot was taken. ``faults`` lists them."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("Atlas validation failed:\n" + "\n".join(f"- {fault}" for fault in faults))
+        self.faults = faults
+
+
+def take_snapshot(catalog: Catalog) -> int:
+    """Record the present version of every table as the next snapshot.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        A writable one.
+
+    Returns
+    -------
+    int
+        Number of the snapshot: 0, 1, ...
+
+    Raises
+    ------
+    ValidationFailedError
+        The atlas has faults; lists all of them. Nothing was recorded.
+    InvalidArgumentError
+        The catalog is read-only.
+    """
+    if catalog.read_only:
+        raise InvalidArgumentError("cannot take a snapshot of an atlas that is checked out and read-only")
+    # What is checked is exactly what is recorded, whatever other processes commit meanwhile.
+    pinned = _pinned_at_latest(catalog)
+    faults = validate(pinned)
+    if faults:
+        raise ValidationFailedError(faults)
+    record = AtlasVersionRecord(
+        version=0,
+        cell_table_name=pinned.cells.table.name,
+        cell_table_version=pinned.cells.table.version,
+        dataset_table_name=pinned.datasets.table.name,
+        dataset_table_version=pinned.datasets.table.version,
+        registry_table_names=json.dumps({s: r.table.name for s, r in pinned.registries.items()}),
+        registry_table_versions=json.dumps({s: r.table.version for s, r in pinned.registries.items()}),
+        feature_layouts_table_version=pinned.layouts.table.version,
+        total_cells=pinned.count_cells(),
+        zarr_store_uri=catalog.store_uri,
+    )
+    return catalog.versions.add(record).version
+
+
+def _pinned_at_latest(catalog: Catalog) -> Catalog:
+    def pin(table: Table) -> Table:
+        return Table.open(catalog.location, table.name, table.version)
+
+    # A writer commits registries, layouts, the dataset row, then cells. Reading the other way round, each cell
+    # seen here has its dataset, each dataset its layout, each layout its features.
+    cells = CellTable(pin(catalog.cells.table), catalog.cell_schema)
+    datasets = DatasetTable(pin(catalog.datasets.table))
+    layouts = LayoutTable(pin(catalog.layouts.table))
+    registries = {space: Registry(space, pin(r.table)) for space, r in catalog.registries.items()}
+    return dataclasses.replace(catalog, cells=cells, datasets=datasets, layouts=layouts, registries=registries)

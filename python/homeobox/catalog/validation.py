@@ -1,0 +1,102 @@
+"""Validation: everything that can be wrong between the tables and the groups, told at once.
+
+Metadata only; no array data is read. Every check reports and none raises, so that one fault does not hide another.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow.compute as pc
+
+from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.groups import StoredGroup
+from homeobox.catalog.layouts import validate_feature_layout
+from homeobox.catalog.registry import Registry
+from homeobox.schema import get_spec
+
+
+def validate(
+    catalog: Catalog, *, check_zarr: bool = True, check_var_dfs: bool = True, check_registries: bool = True
+) -> list[str]:
+    """Check an atlas.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The atlas.
+    check_zarr : bool
+        Each group of the dataset table against its feature space.
+    check_var_dfs : bool
+        Each layout that a dataset names.
+    check_registries : bool
+        Global indices of each registry.
+
+    Returns
+    -------
+    list of str
+        One message per fault; empty when all is well.
+    """
+    faults = [fault for field in catalog.pointer_fields for fault in _told(field, lambda f=field: _pointer(catalog, f))]
+    if check_registries:
+        for space, registry in catalog.registries.items():
+            faults += _told(f"Registry '{space}'", lambda r=registry: _registry(r))
+    datasets = catalog.datasets.arrow().select(["zarr_group", "feature_space", "layout_uid"]).to_pylist()
+    if check_zarr:
+        for path, space in dict.fromkeys((row["zarr_group"], row["feature_space"]) for row in datasets):
+            faults += _told(f"zarr group '{path}'", lambda p=path, s=space: _group(catalog, p, s))
+    if check_var_dfs:
+        # Datasets with one layout share one check; a dense group also says how many features it has.
+        layouts = {(row["layout_uid"], row["feature_space"]): row["zarr_group"] for row in datasets}
+        for (layout_uid, space), path in layouts.items():
+            if layout_uid:
+                where = f"_feature_layouts '{layout_uid}'"
+                faults += _told(where, lambda u=layout_uid, s=space, p=path: _layout(catalog, u, s, p))
+    return faults
+
+
+def _told(where: str, check: Callable[[], Iterator[str] | list[str]]) -> list[str]:
+    """The messages of one check, headed by what was checked; what it raises becomes a message too."""
+    faults: list[str] = []
+    try:
+        faults.extend(check())
+    except Exception as error:  # whatever breaks here is a fault of the atlas to tell of, never a stop
+        faults.append(f"could not be checked, {type(error).__name__}: {error}")
+    return [f"{where}: {fault}" for fault in faults]
+
+
+def _pointer(catalog: Catalog, name: str) -> Iterator[str]:
+    field = catalog.pointer_fields[name]
+    expected = get_spec(field.feature_space).pointer_kind
+    if field.kind is not expected:
+        yield f"is a {field.kind.value} pointer, but its feature space needs a {expected.value} one"
+
+
+def _registry(registry: Registry) -> Iterator[str]:
+    rows = registry.arrow()
+    n_missing = rows["global_index"].null_count
+    if n_missing:
+        yield f"{n_missing} row(s) have no global_index; run optimize()"
+    n_repeated = rows.num_rows - pc.count_distinct(rows["uid"]).as_py()
+    if n_repeated:
+        yield f"{n_repeated} row(s) repeat a uid; run optimize()"
+    indices = rows["global_index"].drop_null().to_numpy()
+    if not np.array_equal(indices, np.arange(len(indices))):
+        yield f"global indices are not 0 to {len(indices) - 1} without gaps and repeats"
+
+
+def _group(catalog: Catalog, path: str, feature_space: str) -> Iterator[str]:
+    group = StoredGroup(catalog.store, path)
+    if not group.exists():
+        yield f"no group is stored there (dataset of feature space '{feature_space}')"
+        return
+    yield from get_spec(feature_space).validate_group(group)
+
+
+def _layout(catalog: Catalog, layout_uid: str, feature_space: str, path: str) -> list[str]:
+    return validate_feature_layout(
+        catalog.layouts.table,
+        layout_uid,
+        spec=get_spec(feature_space),
+        group=StoredGroup(catalog.store, path),
+        registry_table=catalog.registries.get(feature_space),
+    )
