@@ -53,8 +53,7 @@ class Unsupported : public Error {
 // Network, disk or access rights. `retryable` says whether the same call may succeed later.
 class StoreError : public Error {
  public:
-  explicit StoreError(const std::string& message, bool retryable = false)
-      : Error(message), retryable_(retryable) {}
+  explicit StoreError(const std::string& message, bool retryable = false) : Error(message), retryable_(retryable) {}
   bool retryable() const noexcept { return retryable_; }
 
  private:

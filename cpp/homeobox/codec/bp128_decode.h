@@ -1,0 +1,19 @@
+// Decoder of homeobox.bp128: whole chunks, or just the blocks under a range of elements.
+//
+// Verifies the checksum of each group that it touches, then decodes blocks straight into the caller's memory. Never
+// allocates more than the chunk's own size. Malformed bytes are CorruptData.
+#pragma once
+
+#include <span>
+
+#include "homeobox/codec/codec.h"
+
+namespace hox::codec::bp128 {
+
+// Elements [begin, end) of the chunk into `out`, which is aligned for the element type.
+// Cost: one checksum per touched group of 1,024 elements and one unpacking per touched block; the whole chunk in the
+// modes constant, raw, zstd and zstd_delta.
+void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,
+                  std::byte* out);
+
+}  // namespace hox::codec::bp128

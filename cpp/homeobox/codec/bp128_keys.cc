@@ -1,0 +1,171 @@
+#include "homeobox/codec/bp128_keys.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "homeobox/base/half.h"
+#include "homeobox/codec/kernels/block.h"
+
+namespace hox::codec::bp128 {
+namespace {
+
+constexpr std::uint64_t kKeySpan = std::uint64_t{1} << 32;
+
+// Each reader turns one element into a 64-bit whole number, or says that it has none.
+template <class T>
+struct IntegerReader {
+  using Element = T;
+  using Whole = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
+  static bool read(T value, Whole& whole) noexcept {
+    whole = value;
+    return true;
+  }
+};
+
+struct BoolReader {
+  using Element = std::uint8_t;
+  using Whole = std::uint64_t;
+  static bool read(std::uint8_t value, std::uint64_t& whole) noexcept {
+    whole = value;
+    return value <= 1;
+  }
+};
+
+// Comparing bits, not values, tells -0.0 from 0.0 and rejects NaN.
+struct Float32Reader {
+  using Element = float;
+  using Whole = std::int64_t;
+  static bool read(float value, std::int64_t& whole) noexcept {
+    const bool in_range = value > -2147483648.0F && value < 2147483648.0F;
+    const auto truncated = static_cast<std::int32_t>(in_range ? value : 0.0F);
+    whole = truncated;
+    return std::bit_cast<std::uint32_t>(static_cast<float>(truncated)) == std::bit_cast<std::uint32_t>(value);
+  }
+};
+
+struct Float64Reader {
+  using Element = double;
+  using Whole = std::int64_t;
+  static bool read(double value, std::int64_t& whole) noexcept {
+    const bool in_range = value > -9223372036854775808.0 && value < 9223372036854775808.0;
+    whole = static_cast<std::int64_t>(in_range ? value : 0.0);
+    return std::bit_cast<std::uint64_t>(static_cast<double>(whole)) == std::bit_cast<std::uint64_t>(value);
+  }
+};
+
+struct Float16Reader {
+  using Element = std::uint16_t;
+  using Whole = std::int64_t;
+  static bool read(std::uint16_t bits, std::int64_t& whole) noexcept {
+    const std::optional<std::int32_t> exact = whole_from_half(bits);
+    whole = exact.value_or(0);
+    return exact.has_value();
+  }
+};
+
+template <class Reader>
+std::optional<Keys> read_keys(std::span<const std::byte> values, std::vector<std::uint32_t>& keys) {
+  using Element = typename Reader::Element;
+  using Whole = typename Reader::Whole;
+  const std::size_t n = values.size() / sizeof(Element);
+  const auto element = [&](std::size_t i) {
+    Element value;
+    std::memcpy(&value, values.data() + i * sizeof(Element), sizeof value);
+    return value;
+  };
+  Whole smallest = std::numeric_limits<Whole>::max();
+  Whole largest = std::numeric_limits<Whole>::min();
+  bool all_whole = true;
+  for (std::size_t i = 0; i < n; ++i) {
+    Whole whole;
+    all_whole &= Reader::read(element(i), whole);
+    smallest = std::min(smallest, whole);
+    largest = std::max(largest, whole);
+  }
+  if (!all_whole || n == 0) return std::nullopt;
+  const auto reference = static_cast<std::uint64_t>(smallest);
+  const std::uint64_t span = static_cast<std::uint64_t>(largest) - reference;
+  if (span >= kKeySpan) return std::nullopt;
+  keys.resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    Whole whole;
+    Reader::read(element(i), whole);
+    keys[i] = static_cast<std::uint32_t>(static_cast<std::uint64_t>(whole) - reference);
+  }
+  return Keys{reference, static_cast<std::uint32_t>(span)};
+}
+
+template <class T>
+void write_integers(const std::uint32_t* keys, std::uint64_t reference, std::uint32_t n, std::byte* out) noexcept {
+  T* const values = reinterpret_cast<T*>(out);
+  for (std::uint32_t i = 0; i < n; ++i) values[i] = static_cast<T>(reference + keys[i]);
+}
+
+}  // namespace
+
+std::optional<Keys> make_keys(DataType dtype, std::span<const std::byte> values, std::vector<std::uint32_t>& keys) {
+  switch (dtype) {
+    case DataType::kBool:
+      return read_keys<BoolReader>(values, keys);
+    case DataType::kInt8:
+      return read_keys<IntegerReader<std::int8_t>>(values, keys);
+    case DataType::kInt16:
+      return read_keys<IntegerReader<std::int16_t>>(values, keys);
+    case DataType::kInt32:
+      return read_keys<IntegerReader<std::int32_t>>(values, keys);
+    case DataType::kInt64:
+      return read_keys<IntegerReader<std::int64_t>>(values, keys);
+    case DataType::kUint8:
+      return read_keys<IntegerReader<std::uint8_t>>(values, keys);
+    case DataType::kUint16:
+      return read_keys<IntegerReader<std::uint16_t>>(values, keys);
+    case DataType::kUint32:
+      return read_keys<IntegerReader<std::uint32_t>>(values, keys);
+    case DataType::kUint64:
+      return read_keys<IntegerReader<std::uint64_t>>(values, keys);
+    case DataType::kFloat16:
+      return read_keys<Float16Reader>(values, keys);
+    case DataType::kFloat32:
+      return read_keys<Float32Reader>(values, keys);
+    case DataType::kFloat64:
+      return read_keys<Float64Reader>(values, keys);
+  }
+  return std::nullopt;
+}
+
+void write_values(DataType dtype, const std::uint32_t* keys, std::uint64_t reference, std::uint32_t n,
+                  std::byte* out) noexcept {
+  switch (dtype) {
+    case DataType::kBool:
+    case DataType::kInt8:
+    case DataType::kUint8:
+      return write_integers<std::uint8_t>(keys, reference, n, out);
+    case DataType::kInt16:
+    case DataType::kUint16:
+      return write_integers<std::uint16_t>(keys, reference, n, out);
+    case DataType::kInt32:
+    case DataType::kUint32:
+      return write_integers<std::uint32_t>(keys, reference, n, out);
+    case DataType::kInt64:
+    case DataType::kUint64:
+      return write_integers<std::uint64_t>(keys, reference, n, out);
+    case DataType::kFloat16: {
+      auto* const values = reinterpret_cast<std::uint16_t*>(out);
+      for (std::uint32_t i = 0; i < n; ++i) values[i] = half_from_whole(static_cast<std::int64_t>(reference + keys[i]));
+      return;
+    }
+    case DataType::kFloat32:
+      return block_kernels().to_float32(keys, static_cast<std::int32_t>(reference), n, reinterpret_cast<float*>(out));
+    case DataType::kFloat64: {
+      auto* const values = reinterpret_cast<double*>(out);
+      for (std::uint32_t i = 0; i < n; ++i)
+        values[i] = static_cast<double>(static_cast<std::int64_t>(reference + keys[i]));
+      return;
+    }
+  }
+}
+
+}  // namespace hox::codec::bp128
