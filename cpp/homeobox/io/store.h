@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -38,7 +39,9 @@ struct Suffix {
   std::uint64_t object_bytes;
 };
 
-class Store {
+// Made by std::make_shared, so that a Store handed to Python and back keeps one owner count and the last owner,
+// on whatever thread, does not need Python.
+class Store : public std::enable_shared_from_this<Store> {
  public:
   Store() = default;
   Store(const Store&) = delete;

@@ -1,0 +1,48 @@
+// MappedFile: a file as read-only memory, which survives that another process cuts the file short.
+//
+// Touching a page behind the end of a mapped file raises SIGBUS. A handler, installed at the first open(), answers
+// for our mappings only: the page becomes zeros and the mapping is marked broken. Who used the bytes asks broken()
+// afterwards and throws them away. Faults elsewhere go to the handler that was there before.
+//
+// Immutable, so it may be shared between threads.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace hox {
+
+class MappedFile {
+ public:
+  // Maps the `file_bytes` bytes of an open file. Throws StoreError naming `path`.
+  static std::shared_ptr<const MappedFile> map(int file_descriptor, std::size_t file_bytes, const std::string& path);
+
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  const std::string& path() const noexcept { return path_; }
+
+  // Whether some byte that was read since map() was not the file's.
+  bool broken() const noexcept;
+
+  // How many mappings of this process ever broke. While it stays the same, no broken() has changed.
+  static std::size_t broken_mappings() noexcept;
+
+ private:
+  struct Slot;
+  MappedFile(std::span<const std::byte> bytes, std::string path, Slot* slot)
+      : bytes_(bytes), path_(std::move(path)), slot_(slot) {}
+
+  friend struct MappingTable;
+
+  std::span<const std::byte> bytes_;
+  std::string path_;
+  Slot* slot_;  // nullptr for an empty file, which has no mapping
+};
+
+}  // namespace hox
