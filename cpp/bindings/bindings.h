@@ -1,0 +1,45 @@
+// What the files of this folder share: one bind function per layer, and the conversions that more than one needs.
+//
+// A bound function checks its arguments while it holds the GIL, releases it once around the whole C++ call, and
+// hands memory over without a copy where Python allows it. Errors leave as C++ exceptions; errors.cc translates.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+#include <span>
+
+namespace hox::bindings {
+
+namespace nb = nanobind;
+
+void bind_errors(nb::module_& m);
+void bind_runtime(nb::module_& m);
+void bind_io(nb::module_& m);
+void bind_codec(nb::module_& m);
+void bind_zarr(nb::module_& m);
+void bind_ragged(nb::module_& m);
+
+// A contiguous view of any object with the buffer protocol (bytes, memoryview, ndarray), for as long as it lives.
+// Construct and destroy with the GIL held; the span may be read without it.
+class BufferView {
+ public:
+  explicit BufferView(nb::handle object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
+  }
+  BufferView(const BufferView&) = delete;
+  BufferView& operator=(const BufferView&) = delete;
+  ~BufferView() { PyBuffer_Release(&view_); }
+
+  std::span<const std::byte> bytes() const noexcept {
+    return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+
+ private:
+  Py_buffer view_{};
+};
+
+// The one copy that Python's bytes needs.
+inline nb::bytes to_bytes(std::span<const std::byte> bytes) { return nb::bytes(bytes.data(), bytes.size()); }
+
+}  // namespace hox::bindings

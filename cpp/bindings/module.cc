@@ -1,0 +1,10 @@
+// The extension module homeobox._core. Errors come first, so that a failure in a later layer has its class.
+
+#include "bindings.h"
+
+NB_MODULE(_core, m) {
+  m.doc() = "C++ core of homeobox: stores, codecs, arrays, ragged gathers.";
+  hox::bindings::bind_errors(m);
+  hox::bindings::bind_runtime(m);
+  hox::bindings::bind_io(m);
+}
