@@ -1,7 +1,7 @@
 """Tables, registries, layouts, snapshots: everything that Lance knows about an atlas."""
 
 from homeobox.catalog.arrow_schema import UnsupportedColumnTypeError, to_arrow_schema
-from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.catalog import Catalog, add_or_reuse_layout
 from homeobox.catalog.cells import CellTable, SchemaMismatchError
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.groups import StoredGroup
@@ -21,9 +21,9 @@ from homeobox.catalog.opening import (
     AtlasNotFoundError,
     AtlasTables,
     WrongClassError,
-    cell_table_exists,
     checkout,
     create,
+    create_or_open,
     open_versions,
     open_writable,
     registry_table_name,
@@ -65,10 +65,11 @@ __all__ = [
     "VersionNotFoundError",
     "VersionTable",
     "WrongClassError",
+    "add_or_reuse_layout",
     "build_feature_layout_df",
-    "cell_table_exists",
     "checkout",
     "create",
+    "create_or_open",
     "layout_exists",
     "layout_rows",
     "open_versions",

@@ -12,13 +12,15 @@ import pyarrow as pa
 
 from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
-from homeobox.catalog.layouts import LayoutTable
+from homeobox.catalog.layouts import LayoutTable, feature_uids_of, layout_rows
 from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.registry import Registry, UnknownRegistryError
 from homeobox.catalog.versions import VersionTable
 from homeobox.schema import HoxBaseSchema, PointerField
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from homeobox import _core
 
 
@@ -117,3 +119,21 @@ class Catalog:
         if self.read_only:
             table.checkout(self.cells.table.version)
         return table
+
+
+def add_or_reuse_layout(catalog: Catalog, var_df: "pl.DataFrame", dataset_uid: str, feature_space: str) -> str:
+    """Store the layout of a var table unless it is known, name it in the dataset's row, return its uid.
+
+    Raises
+    ------
+    UnknownRegistryError
+        No registry for that space.
+    InvalidArgumentError
+        No column ``global_feature_uid``, duplicate or unregistered uids; nothing is written then.
+    NotFoundError
+        No dataset of that uid.
+    """
+    layout_uid, rows = layout_rows(feature_uids_of(var_df), catalog.registry(feature_space))
+    catalog.layouts.add_rows(rows)
+    catalog.datasets.set_layout(dataset_uid, layout_uid)
+    return layout_uid

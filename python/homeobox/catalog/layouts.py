@@ -145,6 +145,13 @@ def layout_rows(feature_uids: Sequence[str] | pa.Array, registry: Registry) -> t
     return layout_uid, pa.Table.from_arrays(columns, schema=to_arrow_schema(FeatureLayout))
 
 
+def feature_uids_of(var_df: "pl.DataFrame") -> pa.Array:
+    """The ``global_feature_uid`` column of a var table. InvalidArgumentError without one."""
+    if "global_feature_uid" not in var_df.columns:
+        raise InvalidArgumentError(f"var has no column 'global_feature_uid', found {list(var_df.columns)}")
+    return pa.array(var_df["global_feature_uid"].to_list(), pa.string())
+
+
 def build_feature_layout_df(var_df: "pl.DataFrame", registry_table: Any) -> "tuple[str, pl.DataFrame]":
     """The layout of a var table.
 
@@ -163,10 +170,7 @@ def build_feature_layout_df(var_df: "pl.DataFrame", registry_table: Any) -> "tup
     """
     import polars as pl
 
-    if "global_feature_uid" not in var_df.columns:
-        raise InvalidArgumentError(f"var has no column 'global_feature_uid', found {list(var_df.columns)}")
-    uids = pa.array(var_df["global_feature_uid"].to_list(), pa.string())
-    layout_uid, rows = layout_rows(uids, as_registry(registry_table))
+    layout_uid, rows = layout_rows(feature_uids_of(var_df), as_registry(registry_table))
     return layout_uid, pl.DataFrame(rows)
 
 

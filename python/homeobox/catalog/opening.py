@@ -55,11 +55,6 @@ def registry_table_name(feature_space: str) -> str:
     return f"{feature_space}_registry"
 
 
-def cell_table_exists(location: AtlasLocation, name: str) -> bool:
-    """Whether an atlas with that cell table lies at a location."""
-    return name in location.table_names()
-
-
 def create(location: AtlasLocation, tables: AtlasTables, store: Any = None) -> Catalog:
     """A new, empty atlas. Nothing is ever overwritten or removed.
 
@@ -98,6 +93,22 @@ def create(location: AtlasLocation, tables: AtlasTables, store: Any = None) -> C
         registry_tables={space: registry_table_name(space) for space in tables.registry_schemas},
         version_table=tables.version_table,
         store=(array_store, store_uri),
+    )
+
+
+def create_or_open(location: AtlasLocation, tables: AtlasTables) -> Catalog:
+    """The atlas at a location, created there if the place is empty. Errors as :func:`create` and the opening."""
+    existing = location.table_names()
+    if tables.cell_table not in existing:
+        return create(location, tables)
+    spaces = [space for space in tables.registry_schemas if registry_table_name(space) in existing]
+    return open_writable(
+        location,
+        tables.cell_table,
+        tables.cell_schema,
+        tables.dataset_table,
+        registry_tables={space: registry_table_name(space) for space in spaces},
+        version_table=tables.version_table,
     )
 
 

@@ -126,6 +126,23 @@ class Registry:
             )
         return indices.to_numpy().astype(np.int32)
 
+    def join_to(self, df: "pl.DataFrame", columns: Sequence[str], on: str) -> "pl.DataFrame":
+        """`df` with columns of the registry beside it, joined by the uids in its column `on`; rows and order stay.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Unknown columns; ``uid`` and ``global_index`` cannot be asked for.
+        """
+        selectable = [name for name in self.table.schema.names if name not in ("uid", "global_index")]
+        unknown = [name for name in columns if name not in selectable]
+        if unknown:
+            raise InvalidArgumentError(f"Unknown registry columns {unknown}; '{self.table.name}' has {selectable}")
+        if on not in df.columns:
+            raise InvalidArgumentError(f"the frame has no column '{on}' of feature uids, found {df.columns}")
+        annotation = self.frame().select("uid", *columns)
+        return df.join(annotation, left_on=on, right_on="uid", how="left", maintain_order="left")
+
     def register(self, features: "Sequence[FeatureBaseSchema] | pl.DataFrame") -> int:
         """Add the features that are not registered yet; rows of known uids stay as they are.
 

@@ -1,0 +1,140 @@
+"""Single-cell atlases of datasets that were not designed to fit together.
+
+``import homeobox as hox`` loads nothing but names: each public name brings its module when it is first used, so that
+defining schemas needs neither Lance nor AnnData, and nothing here loads torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from homeobox.errors import (
+    CancelledError,
+    ConflictError,
+    CorruptDataError,
+    HomeoboxError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    StoreError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from homeobox.atlas import RaggedAtlas, create_or_open_atlas
+    from homeobox.atlas_query import AtlasQuery
+    from homeobox.catalog import (
+        build_feature_layout_df,
+        layout_exists,
+        read_feature_layout,
+        reindex_registry,
+        resolve_feature_uids_to_global_indices,
+        sync_layouts_global_index,
+        validate_feature_layout,
+    )
+    from homeobox.codecs import BitpackingCodec, BP128Codec
+    from homeobox.ingest import add_from_anndata
+    from homeobox.schema import (
+        DatasetRecord,
+        DenseZarrPointer,
+        FeatureBaseSchema,
+        HoxBaseSchema,
+        SparseZarrPointer,
+        ZarrGroupSpec,
+        compute_layout_uid,
+        get_spec,
+        make_stable_uid,
+        make_uid,
+        register_spec,
+        registered_feature_spaces,
+    )
+
+_MODULE_OF = {
+    "homeobox.atlas": ["RaggedAtlas", "create_or_open_atlas"],
+    "homeobox.atlas_query": ["AtlasQuery"],
+    "homeobox.catalog": [
+        "build_feature_layout_df",
+        "layout_exists",
+        "read_feature_layout",
+        "reindex_registry",
+        "resolve_feature_uids_to_global_indices",
+        "sync_layouts_global_index",
+        "validate_feature_layout",
+    ],
+    "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
+    "homeobox.ingest": ["add_from_anndata"],
+    "homeobox.schema": [
+        "DatasetRecord",
+        "DenseZarrPointer",
+        "FeatureBaseSchema",
+        "HoxBaseSchema",
+        "SparseZarrPointer",
+        "ZarrGroupSpec",
+        "compute_layout_uid",
+        "get_spec",
+        "make_stable_uid",
+        "make_uid",
+        "register_spec",
+        "registered_feature_spaces",
+    ],
+}
+_LAZY = {name: module for module, names in _MODULE_OF.items() for name in names}
+_SUBMODULES = {"codecs", "datasets", "errors", "schema"}
+
+__all__ = [
+    "AtlasQuery",
+    "BP128Codec",
+    "BitpackingCodec",
+    "CancelledError",
+    "ConflictError",
+    "CorruptDataError",
+    "DatasetRecord",
+    "DenseZarrPointer",
+    "FeatureBaseSchema",
+    "HomeoboxError",
+    "HoxBaseSchema",
+    "InternalError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "OutOfRangeError",
+    "RaggedAtlas",
+    "SparseZarrPointer",
+    "StoreError",
+    "UnsupportedError",
+    "ZarrGroupSpec",
+    "__version__",
+    "add_from_anndata",
+    "build_feature_layout_df",
+    "compute_layout_uid",
+    "create_or_open_atlas",
+    "get_spec",
+    "layout_exists",
+    "make_stable_uid",
+    "make_uid",
+    "read_feature_layout",
+    "register_spec",
+    "registered_feature_spaces",
+    "reindex_registry",
+    "resolve_feature_uids_to_global_indices",
+    "sync_layouts_global_index",
+    "validate_feature_layout",
+]
+
+__version__: str
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"homeobox.{name}")
+    elif name == "__version__":
+        value = importlib.import_module("importlib.metadata").version("homeobox")
+    else:
+        raise AttributeError(f"module 'homeobox' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | _SUBMODULES)

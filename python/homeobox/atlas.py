@@ -1,0 +1,335 @@
+"""The facade: opens an atlas and delegates. What is done lives in catalog/, query/ and ingest/."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from homeobox import catalog as _catalog
+from homeobox.atlas_query import AtlasQuery
+from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, summary
+from homeobox.errors import InvalidArgumentError
+from homeobox.query import ReadSession
+from homeobox.schema import DatasetRecord, FeatureBaseSchema, HoxBaseSchema, PointerField
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_Uri = str | os.PathLike[str]
+_StoreKwargs = dict[str, Any] | None
+
+
+class NotCheckedOutError(InvalidArgumentError, RuntimeError):
+    """Queries need an atlas that is checked out at a snapshot."""
+
+
+def create_or_open_atlas(
+    atlas_path: _Uri,
+    cell_table_name: str,
+    cell_schema: type[HoxBaseSchema],
+    dataset_table_name: str,
+    dataset_schema: type[DatasetRecord],
+    *,
+    registry_schemas: dict[str, type[FeatureBaseSchema]],
+    version_table_name: str = VERSIONS_TABLE,
+    store_kwargs: _StoreKwargs = None,
+) -> "RaggedAtlas":
+    """Open the atlas at a place, or create it there if the place is empty.
+
+    Stage: stable.
+
+    Parameters
+    ----------
+    atlas_path : str or Path
+        A directory (made if it does not exist) or a URL (``s3://``, ``gs://``, ``az://``). Tables go into
+        ``lance_db``, arrays into ``zarr_store`` below it.
+    cell_table_name, dataset_table_name : str
+        Names of the two tables.
+    cell_schema : type of HoxBaseSchema
+        One cell: pointers and obs columns.
+    dataset_schema : type of DatasetRecord
+        One dataset.
+    registry_schemas : dict
+        Feature space -> class of a feature.
+    version_table_name : str
+        Name of the table of snapshots.
+    store_kwargs : dict, optional
+        Credentials and configuration, as for ``obstore.store.from_url``.
+
+    Returns
+    -------
+    RaggedAtlas
+        A writable handle.
+
+    Raises
+    ------
+    TypeError
+        A class cannot be a table, or does not fit the tables that exist; names the column.
+    AtlasExistsError
+        The place holds something else. Nothing is ever overwritten.
+
+    Notes
+    -----
+    An existing atlas opens with those registries of `registry_schemas` that it has.
+    """
+    location = AtlasLocation.parse(atlas_path, store_kwargs)
+    tables = AtlasTables(
+        cell_table_name, cell_schema, dataset_table_name, dataset_schema, dict(registry_schemas), version_table_name
+    )
+    return RaggedAtlas(_catalog.create_or_open(location, tables))
+
+
+class RaggedAtlas:
+    """An atlas: datasets with features of their own, joined when they are queried.
+
+    Made by :func:`create_or_open_atlas`, :meth:`open` and :meth:`restore` (writable, shows the latest state), or by
+    :meth:`checkout` and :meth:`checkout_latest` (read-only, frozen at a snapshot, can be queried).
+
+    Stage: stable.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._opened = catalog
+        self._session = ReadSession(catalog)
+
+    # --- ways to an atlas ---
+
+    @classmethod
+    def create(
+        cls,
+        db_uri: _Uri,
+        cell_table_name: str,
+        cell_schema: type[HoxBaseSchema],
+        dataset_table_name: str,
+        dataset_schema: type[DatasetRecord],
+        *,
+        store: Any = None,
+        registry_schemas: dict[str, type[FeatureBaseSchema]],
+        version_table_name: str = VERSIONS_TABLE,
+        store_kwargs: _StoreKwargs = None,
+    ) -> "RaggedAtlas":
+        """A new, empty atlas at an empty place. `store` (obstore store or path) says where the arrays go.
+
+        Raises
+        ------
+        AtlasExistsError
+            Tables or arrays are there already; nothing is overwritten.
+        TypeError
+            A class cannot be a table.
+        """
+        tables = AtlasTables(
+            cell_table_name, cell_schema, dataset_table_name, dataset_schema, dict(registry_schemas), version_table_name
+        )
+        return cls(_catalog.create(AtlasLocation.parse(db_uri, store_kwargs), tables, store))
+
+    @classmethod
+    def open(
+        cls,
+        db_uri: _Uri,
+        cell_table_name: str,
+        cell_schema: type[HoxBaseSchema] | None = None,
+        dataset_table_name: str = "datasets",
+        *,
+        store: Any = None,
+        registry_tables: dict[str, str] | None = None,
+        version_table_name: str = VERSIONS_TABLE,
+        store_kwargs: _StoreKwargs = None,
+    ) -> "RaggedAtlas":
+        """A writable handle on an existing atlas. Without `cell_schema` it cannot ingest.
+
+        Raises
+        ------
+        AtlasNotFoundError
+            No atlas there; also a FileNotFoundError.
+        TableNotFoundError
+            A named table was not found; also a ValueError.
+        TypeError
+            `cell_schema` does not fit the cell table; names the column.
+        """
+        return cls(
+            _catalog.open_writable(
+                AtlasLocation.parse(db_uri, store_kwargs),
+                cell_table_name,
+                cell_schema,
+                dataset_table_name,
+                registry_tables=registry_tables,
+                version_table=version_table_name,
+                store=store,
+            )
+        )
+
+    @classmethod
+    def checkout(
+        cls,
+        db_uri: _Uri,
+        version: int,
+        cell_schema: type[HoxBaseSchema] | None = None,
+        store: Any = None,
+        *,
+        store_kwargs: _StoreKwargs = None,
+        version_table_name: str = VERSIONS_TABLE,
+    ) -> "RaggedAtlas":
+        """A read-only atlas frozen at a snapshot. A moved or copied atlas finds its arrays beside its tables.
+
+        Raises
+        ------
+        AtlasNotFoundError
+            No atlas there; also a FileNotFoundError.
+        VersionNotFoundError
+            No such snapshot; also a ValueError.
+        TypeError
+            `cell_schema` does not fit the cell table; names the column.
+        """
+        location = AtlasLocation.parse(db_uri, store_kwargs)
+        return cls(
+            _catalog.checkout(location, version, cell_schema, version_table=version_table_name, store=store)
+        )
+
+    @classmethod
+    def checkout_latest(
+        cls,
+        db_uri: _Uri,
+        cell_schema: type[HoxBaseSchema] | None = None,
+        store: Any = None,
+        *,
+        store_kwargs: _StoreKwargs = None,
+        version_table_name: str = VERSIONS_TABLE,
+    ) -> "RaggedAtlas":
+        """A read-only atlas frozen at its highest snapshot. Errors as :meth:`checkout`."""
+        location = AtlasLocation.parse(db_uri, store_kwargs)
+        return cls(_catalog.checkout(location, None, cell_schema, version_table=version_table_name, store=store))
+
+    @classmethod
+    def restore(
+        cls,
+        db_uri: _Uri,
+        version: int,
+        cell_schema: type[HoxBaseSchema] | None = None,
+        store: Any = None,
+        *,
+        store_kwargs: _StoreKwargs = None,
+        version_table_name: str = VERSIONS_TABLE,
+    ) -> "RaggedAtlas":
+        """Make a snapshot the latest state again; a writable handle. Snapshots and arrays stay as they are."""
+        location = AtlasLocation.parse(db_uri, store_kwargs)
+        return cls(_catalog.restore(location, version, cell_schema, version_table=version_table_name, store=store))
+
+    @classmethod
+    def list_versions(
+        cls, db_uri: _Uri, *, store_kwargs: _StoreKwargs = None, version_table_name: str = VERSIONS_TABLE
+    ) -> "pl.DataFrame":
+        """All snapshots of an atlas by ascending number. AtlasNotFoundError if there is no atlas."""
+        return _catalog.open_versions(AtlasLocation.parse(db_uri, store_kwargs), version_table_name).frame()
+
+    # --- what it is ---
+
+    @property
+    def catalog(self) -> Catalog:
+        """The tables and the array store underneath."""
+        return self._opened
+
+    @property
+    def version(self) -> int | None:
+        """Number of the snapshot it is frozen at; None for a writable handle."""
+        return self._opened.version
+
+    @property
+    def cell_schema(self) -> type[HoxBaseSchema] | None:
+        """The class of a cell that it was opened with."""
+        return self._opened.cell_schema
+
+    @property
+    def pointer_fields(self) -> dict[str, PointerField]:
+        """Its pointer columns by name."""
+        return self._opened.pointer_fields
+
+    @property
+    def db(self) -> Any:
+        """The database as a lancedb connection (loads lancedb)."""
+        return self._opened.lancedb_connection()
+
+    @property
+    def cell_table(self) -> Any:
+        """The cell table as a lancedb table, at the version of this handle (loads lancedb)."""
+        return self._opened.lancedb_cell_table()
+
+    @property
+    def schemas(self) -> str:
+        """Tables with row counts and columns, as text; also printed."""
+        text = summary.schemas_text(self._opened)
+        print(text)
+        return text
+
+    # --- reading ---
+
+    def query(self) -> AtlasQuery:
+        """A new query. NotCheckedOutError (a RuntimeError) unless the atlas is checked out."""
+        if not self._opened.read_only:
+            raise NotCheckedOutError(
+                "query() is only available on a versioned atlas: take a snapshot(), then open it with "
+                "RaggedAtlas.checkout_latest(...)"
+            )
+        return AtlasQuery(self._session)
+
+    def list_datasets(self) -> "pl.DataFrame":
+        """The dataset table."""
+        return self._opened.datasets.frame()
+
+    def feature_registry(self, feature_space: str) -> "pl.DataFrame":
+        """The registry of a space by ascending global index. UnknownRegistryError (a KeyError) without one."""
+        return self._opened.registry(feature_space).frame()
+
+    def join_feature_metadata(
+        self, df: "pl.DataFrame", feature_space: str, columns: list[str], on: str = "feature"
+    ) -> "pl.DataFrame":
+        """`df` with columns of the registry, joined by the feature uids in column `on`."""
+        return self._opened.registry(feature_space).join_to(df, columns, on)
+
+    def find_datasets_with_features(self, feature_uids: str | list[str], feature_space: str) -> "pl.DataFrame":
+        """One row per (dataset, feature) that was measured: ``zarr_group``, ``global_feature_uid``, dataset columns."""
+        return self._opened.datasets.with_features(feature_uids, feature_space, self._opened.layouts)
+
+    def validate(
+        self, *, check_zarr: bool = True, check_var_dfs: bool = True, check_registries: bool = True
+    ) -> list[str]:
+        """Everything that is wrong with the atlas, one message per fault; never raises for a fault."""
+        return _catalog.validate(
+            self._opened, check_zarr=check_zarr, check_var_dfs=check_var_dfs, check_registries=check_registries
+        )
+
+    # --- writing ---
+
+    def register_features(self, feature_space: str, features: "Sequence[FeatureBaseSchema] | pl.DataFrame") -> int:
+        """Add features that are not registered yet; returns how many. Known uids stay as they are.
+
+        Raises
+        ------
+        UnknownRegistryError
+            No registry for that space; also a ValueError.
+        InvalidArgumentError
+            Unknown or missing column, wrong type, empty uid. Nothing is written then.
+        """
+        return self._opened.registry(feature_space).register(features)
+
+    def add_or_reuse_layout(self, var_df: "pl.DataFrame", dataset_uid: str, feature_space: str) -> str:
+        """Store the layout of a var table unless it is known, name it in the dataset's row, return its uid."""
+        return _catalog.add_or_reuse_layout(self._opened, var_df, dataset_uid, feature_space)
+
+    def optimize(self) -> None:
+        """Compact the tables and give new features their global index. Keeps every recorded version."""
+        _catalog.optimize(self._opened)
+
+    def snapshot(self) -> int:
+        """Check the atlas and record the present state of every table; returns the number: 0, 1, ...
+
+        Raises
+        ------
+        ValidationFailedError
+            The atlas has faults; lists all. Also a ValueError.
+        """
+        return _catalog.take_snapshot(self._opened)
+
+    def __repr__(self) -> str:
+        return summary.text(self._opened)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self._opened)
