@@ -1,0 +1,196 @@
+"""Everything that is checked and decided about a dataset before its first byte is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from homeobox.catalog.layouts import layout_rows
+from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.ingest.dense_writer import plan_dense
+from homeobox.ingest.encoding import ArrayPlan, Encoding, make_encoding
+from homeobox.ingest.feature_uids import read_feature_uids
+from homeobox.ingest.group_name import check_group_name, check_not_nested
+from homeobox.ingest.obs_columns import convert_obs
+from homeobox.ingest.pending import is_pending
+from homeobox.ingest.readers import CsrMatrix, DenseMatrix, as_csr, read_matrix
+from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
+from homeobox.schema import AUTO_FIELDS, DatasetRecord, PointerField, PointerKind, ZarrGroupSpec, get_spec
+
+if TYPE_CHECKING:
+    import anndata
+
+    from homeobox.catalog import Catalog
+
+FeatureOrder = Literal["expression", "as_given"]
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """A dataset that is known to fit the atlas.
+
+    Attributes
+    ----------
+    record
+        The dataset row, with its layout.
+    layout
+        Rows for the layout table.
+    obs
+        Obs columns of the cell rows.
+    """
+
+    spec: ZarrGroupSpec
+    layer: str
+    pointer_field: PointerField
+    record: DatasetRecord
+    matrix: CsrMatrix | DenseMatrix
+    arrays: SparsePlan | ArrayPlan
+    layout: pa.Table
+    obs: dict[str, pa.Array]
+
+    @property
+    def group(self) -> str:
+        return self.record.zarr_group
+
+    @property
+    def n_cells(self) -> int:
+        return self.matrix.shape[0]
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How the caller wants the arrays of a group written; None takes the codec's own shapes."""
+
+    chunk_shape: tuple[int, ...] | None = None
+    shard_shape: tuple[int, ...] | None = None
+    codec: str = "bp128"
+    feature_order: str = "expression"
+
+
+def plan_dataset(
+    catalog: Catalog,
+    adata: anndata.AnnData,
+    feature_space: str,
+    layer: str,
+    record: DatasetRecord,
+    options: IngestOptions,
+) -> DatasetPlan:
+    """Check a source against the atlas, from the cheapest question to the dearest; writes nothing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Says what of the source or the call does not fit.
+    UnsupportedError
+        A source or feature space that cannot be ingested from an AnnData.
+    """
+    _check_writable(catalog)
+    spec = get_spec(feature_space)
+    _check_layer(spec, layer)
+    pointer_field = catalog.pointer_fields.get(feature_space)
+    if pointer_field is None:
+        raise InvalidArgumentError(
+            f"cell schema has no pointer field for feature space '{feature_space}', "
+            f"it has {list(catalog.pointer_fields)}"
+        )
+    _check_record(catalog, record, feature_space)
+    n_axes = 1 if spec.pointer_kind is PointerKind.SPARSE else 2
+    encoding = make_encoding(options.codec, n_axes, options.chunk_shape, options.shard_shape)
+    by_expression = _wants_expression_order(options)
+
+    matrix = read_matrix(adata)
+    if record.n_cells != matrix.shape[0]:
+        raise InvalidArgumentError(
+            f"dataset record says n_cells = {record.n_cells}, but adata has {matrix.shape[0]} cells"
+        )
+    registry = catalog.registry(feature_space)
+    layout_uid, layout = layout_rows(read_feature_uids(adata.var), registry)
+    obs = convert_obs(adata.obs, _obs_fields(catalog), catalog.cell_schema.model_fields)
+    matrix, arrays = _plan_arrays(spec, layer, matrix, encoding, by_expression)
+    return DatasetPlan(
+        spec=spec,
+        layer=layer,
+        pointer_field=pointer_field,
+        record=record.model_copy(update={"layout_uid": layout_uid}),
+        matrix=matrix,
+        arrays=arrays,
+        layout=layout,
+        obs=obs,
+    )
+
+
+def _check_writable(catalog: Catalog) -> None:
+    if catalog.read_only:
+        raise InvalidArgumentError(
+            f"the atlas {catalog.location} is checked out at version {catalog.version} and read-only; "
+            "open it with RaggedAtlas.open or create_or_open_atlas to ingest"
+        )
+    if catalog.cell_schema is None:
+        raise InvalidArgumentError("Cannot ingest data into an atlas opened without a cell schema")
+
+
+def _check_layer(spec: ZarrGroupSpec, layer: str) -> None:
+    space = spec.feature_space
+    n_arrays = 1 if spec.pointer_kind is PointerKind.SPARSE else 0
+    if not spec.has_var_df or len(spec.required_arrays) != n_arrays:
+        raise UnsupportedError(
+            f"feature space '{space}' is not a cells x features matrix; an AnnData cannot be its source"
+        )
+    if spec.layers.allowed and layer not in spec.layers.allowed:
+        raise InvalidArgumentError(
+            f"zarr_layer '{layer}' is not allowed in feature space '{space}', expected one of {spec.layers.allowed}"
+        )
+    check_group_name(layer)
+    missing = [name for name in spec.layers.required if name != layer]
+    if missing:
+        raise InvalidArgumentError(
+            f"zarr_layer '{layer}': a group of feature space '{space}' must hold the layer(s) {spec.layers.required}, "
+            f"and {missing} would be missing"
+        )
+
+
+def _check_record(catalog: Catalog, record: DatasetRecord, feature_space: str) -> None:
+    if not isinstance(record, DatasetRecord):
+        raise InvalidArgumentError(f"dataset_record must be a DatasetRecord, found {type(record).__name__}")
+    if record.feature_space != feature_space:
+        raise InvalidArgumentError(
+            f"dataset record says feature space '{record.feature_space}', but '{feature_space}' is to be ingested"
+        )
+    check_group_name(record.zarr_group)
+    check_not_nested(record.zarr_group, catalog.datasets.by_group())
+    # A pending row of the name is replaced later; the check for a taken uid is made again then.
+    if not is_pending(catalog, record.zarr_group):
+        catalog.datasets.check_new(record)
+
+
+def _wants_expression_order(options: IngestOptions) -> bool:
+    if options.feature_order not in ("expression", "as_given"):
+        raise InvalidArgumentError(
+            f"feature_order {options.feature_order!r} is unknown, expected 'expression' or 'as_given'"
+        )
+    # 0.2.2 does not know the permutation, so what is written for it keeps the given order.
+    return options.feature_order == "expression" and options.codec != "bitpacking"
+
+
+def _obs_fields(catalog: Catalog) -> list[pa.Field]:
+    return [
+        field
+        for field in catalog.cells_schema
+        if field.name not in AUTO_FIELDS and field.name not in catalog.pointer_fields
+    ]
+
+
+def _plan_arrays(
+    spec: ZarrGroupSpec, layer: str, matrix: CsrMatrix | DenseMatrix, encoding: Encoding, by_expression: bool
+) -> tuple[CsrMatrix | DenseMatrix, SparsePlan | ArrayPlan]:
+    if spec.pointer_kind is PointerKind.DENSE:
+        return matrix, plan_dense(matrix, encoding)
+    csr = as_csr(matrix)
+    if not len(csr.data):
+        raise InvalidArgumentError("adata.X has no stored values; there is nothing to ingest")
+    if layer == "counts" and csr.dtype.kind == "f" and not np.isfinite(csr.data.sum(dtype=np.float64)):
+        raise InvalidArgumentError("adata.X holds NaN or infinite values, which cannot be counts")
+    return csr, plan_sparse(spec, layer, csr, encoding, by_expression)

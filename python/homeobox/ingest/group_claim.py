@@ -1,0 +1,171 @@
+"""The claim on a group: one small object that says who is writing there.
+
+A fresh group is claimed by a conditional create of ``<group>/.hox-ingest``, so of two writers one gets it. A group
+that has cells is taken for good; a claim whose writer is alive is respected; a claim whose writer died is leftovers,
+and the next ingest of that name removes them and starts again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+
+from homeobox import _core
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
+
+MARKER = ".hox-ingest"
+
+# A writer on another machine counts as dead when it has not renewed its claim for this long.
+_DEAD_AFTER_S = 15 * 60
+_RENEW_EVERY_S = 60
+
+# Tokens of the claims that this process holds now.
+_held: set[str] = set()
+
+
+class GroupClaim:
+    """A held claim. Use as a context manager: leaving it by an error removes everything written to the group."""
+
+    def __init__(self, store: _core.Store, group: str, token: str, started: float) -> None:
+        self._store = store
+        self._group = group
+        self._token = token
+        self._started = started
+        self._renewed = started
+        self._keep = False
+        _held.add(token)
+
+    def renew(self) -> None:
+        """Tell others that the writer lives; call often, it writes once a minute."""
+        now = time.time()
+        if now - self._renewed >= _RENEW_EVERY_S:
+            self._renewed = now
+            self._store.write(_marker_key(self._group), _marker(self._token, self._started, now))
+
+    def keep_objects(self) -> None:
+        """From here on an error no longer removes what was written: cells may point to it."""
+        self._keep = True
+
+    def __enter__(self) -> GroupClaim:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        try:
+            if exc_type is not None and not self._keep:
+                _remove_objects(self._store, self._group)
+            else:
+                self._store.remove(_marker_key(self._group))
+        except HomeoboxError:
+            if exc_type is None:
+                raise  # else the first error is the one to see; what stays is leftovers, which the next ingest removes
+        finally:
+            _held.discard(self._token)
+
+
+def claim_group(store: _core.Store, group: str) -> GroupClaim:
+    """Claim `group`, which no cell may point to.
+
+    Raises
+    ------
+    ConflictError
+        Another writer holds it.
+    InvalidArgumentError
+        Objects lie there that no ingest of ours left.
+    """
+    key = _marker_key(group)
+    existing = store.read(key)
+    if existing is None:
+        objects = store.list(f"{group}/")
+        if objects:
+            raise InvalidArgumentError(
+                f"zarr group '{group}' already exists in {store.describe()} with {len(objects)} object(s), "
+                f"such as '{objects[0][0]}'; choose another zarr_group"
+            )
+    elif _is_alive(existing):
+        raise ConflictError(f"zarr group '{group}' is being written by another ingest: {existing.decode()}")
+    else:
+        _remove_leftovers(store, group, existing)
+    token = secrets.token_hex(8)
+    started = time.time()
+    if not store.create(key, _marker(token, started, started)):
+        raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
+    return GroupClaim(store, group, token, started)
+
+
+def _remove_leftovers(store: _core.Store, group: str, dead_marker: bytes) -> None:
+    """Clear a group whose writer died; of several that find it so, one does it and the others get ConflictError.
+
+    Without the second marker a slow cleaner could remove what a faster one has already begun to write.
+    """
+    key = f"{_marker_key(group)}.cleaning"
+    now = time.time()
+    cleaner = store.read(key)
+    if cleaner is not None and not _is_alive(cleaner):
+        store.remove(key)
+    token = secrets.token_hex(8)
+    if not store.create(key, _marker(token, now, now)):
+        raise ConflictError(f"leftovers in zarr group '{group}' are being removed by another ingest")
+    _held.add(token)
+    try:
+        if store.read(_marker_key(group)) != dead_marker:
+            raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
+        _remove_objects(store, group, keep=key)
+    finally:
+        _held.discard(token)
+        store.remove(key)
+
+
+def _marker_key(group: str) -> str:
+    return f"{group}/{MARKER}"
+
+
+def _marker(token: str, started: float, renewed: float) -> bytes:
+    writer = {
+        "token": token,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process_started": _process_start(os.getpid()),
+        "started": started,
+        "renewed": renewed,
+    }
+    return json.dumps(writer).encode()
+
+
+def _is_alive(marker: bytes) -> bool:
+    try:
+        writer = json.loads(marker)
+        host, pid, token, renewed = writer["host"], int(writer["pid"]), writer["token"], float(writer["renewed"])
+    except (ValueError, KeyError, TypeError):
+        return False  # cut short while it was written: nobody holds it
+    if host != socket.gethostname():
+        return time.time() - renewed < _DEAD_AFTER_S
+    if pid == os.getpid() and writer.get("process_started") == _process_start(pid):
+        return token in _held
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it lives, under another user
+    return bool(writer.get("process_started") == _process_start(pid))
+
+
+def _process_start(pid: int) -> str | None:
+    """Tells a process from a later one with the same number; None where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _remove_objects(store: _core.Store, group: str, keep: str | None = None) -> None:
+    """Everything below the group; the claim goes last, so that a crash in between leaves it to be found."""
+    marker = _marker_key(group)
+    for key, _ in store.list(f"{group}/"):
+        if key not in (marker, keep):
+            store.remove(key)
+    store.remove(marker)

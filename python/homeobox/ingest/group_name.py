@@ -1,0 +1,47 @@
+"""Names of groups: which are allowed, and which are taken by another dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from homeobox.errors import InvalidArgumentError
+
+# No path separators of other systems, no control characters, nothing that a shell or a URL takes apart.
+_FORBIDDEN = re.compile(r'[\\\x00-\x1f\x7f?#*:"<>|]')
+
+
+def check_group_name(name: str) -> None:
+    """Refuse a group name that would lead out of the store, hide, or collide with Zarr's own names.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Says which part of the name is wrong.
+    """
+    if not name:
+        raise InvalidArgumentError("zarr_group is empty; it names the folder of the dataset's arrays")
+    if _FORBIDDEN.search(name):
+        raise InvalidArgumentError(f"zarr_group {name!r} holds a character that paths and URLs cannot carry")
+    for part in name.split("/"):
+        if part in ("", ".", ".."):
+            raise InvalidArgumentError(f"zarr_group {name!r}: '{part}' is not a folder name")
+        if part.startswith((".", "__")) or part == "zarr.json" or part != part.strip():
+            raise InvalidArgumentError(
+                f"zarr_group {name!r}: the folder name {part!r} is reserved or starts with a space"
+            )
+
+
+def check_not_nested(name: str, others: Iterable[str]) -> None:
+    """Refuse a group that would lie inside another dataset's group, or around it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Names the other group.
+    """
+    for other in others:
+        if name.startswith(f"{other}/"):
+            raise InvalidArgumentError(f"zarr_group '{name}' would lie inside the group '{other}' of another dataset")
+        if other.startswith(f"{name}/"):
+            raise InvalidArgumentError(f"zarr_group '{name}' would enclose the group '{other}' of another dataset")

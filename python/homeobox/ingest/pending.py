@@ -1,0 +1,35 @@
+"""Dataset rows without cells: what an ingest leaves that died between its dataset row and its commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from homeobox.catalog.sql import equals, quote, quote_column
+from homeobox.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from homeobox.catalog import Catalog
+
+
+def is_pending(catalog: Catalog, group: str) -> bool:
+    """Whether the group has a dataset row, but no cell points to it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Cells point to the group: the name is taken.
+    """
+    if group not in catalog.datasets.by_group():
+        return False
+    conditions = [f"{quote_column(name)}.zarr_group = {quote(group)}" for name in catalog.pointer_fields]
+    if catalog.count_cells(" OR ".join(conditions)):
+        raise InvalidArgumentError(
+            f"zarr group '{group}' already exists in {catalog.location}; choose another zarr_group"
+        )
+    return True
+
+
+def remove_pending(catalog: Catalog, group: str) -> None:
+    """Take a pending row out, so that a new ingest of the group can add its own. Errors as `is_pending`."""
+    if is_pending(catalog, group):
+        catalog.datasets.table.delete(equals("zarr_group", group))
