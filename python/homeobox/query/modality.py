@@ -1,0 +1,159 @@
+"""One modality of selected cells: plans which groups, layouts and ranges to read, and reads the matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from homeobox import _core
+from homeobox.errors import CorruptDataError, InvalidArgumentError, UnsupportedError
+from homeobox.query.feature_space import JoinedFeatures, join_features
+from homeobox.query.pointers import PointerColumns
+from homeobox.query.request import QueryRequest
+from homeobox.query.session import ReadSession
+from homeobox.schema import PointerField, PointerKind, ZarrGroupSpec, get_spec
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+# Beyond this many stored entries SciPy needs 64-bit row boundaries, and then 64-bit columns as well.
+_INT32_MAX = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class ModalityPlan:
+    """What to read for cells that all have the modality; made from tables alone, before any array is opened.
+
+    Attributes
+    ----------
+    pointers
+        Of the cells, in the order of the result's rows.
+    layers
+        Names of the layers to read; the first becomes `X`.
+    features
+        Columns of the result.
+    layout_of_group
+        int32 per group of `pointers`: index into `features.layouts`.
+    """
+
+    spec: ZarrGroupSpec
+    pointers: PointerColumns
+    layers: list[str]
+    features: JoinedFeatures
+    layout_of_group: np.ndarray
+
+    @property
+    def layout_of_cell(self) -> np.ndarray:
+        return self.layout_of_group[self.pointers.group_of_cell]
+
+    @property
+    def remaps(self) -> list[np.ndarray]:
+        """Per group: local feature to joined column."""
+        return [self.features.remaps[layout] for layout in self.layout_of_group]
+
+
+def is_matrix(spec: ZarrGroupSpec) -> bool:
+    """Whether a cell's data is one row of a cells x features matrix (fragments and images are not)."""
+    n_arrays = 1 if spec.pointer_kind is PointerKind.SPARSE else 0
+    return spec.has_var_df and len(spec.required_arrays) == n_arrays
+
+
+def active_fields(session: ReadSession, request: QueryRequest) -> list[PointerField]:
+    """Pointer fields that the query may read, in schema order."""
+    fields = session.catalog.pointer_fields.values()
+    wanted = request.feature_spaces
+    return [field for field in fields if wanted is None or field.feature_space in wanted]
+
+
+def plan_modality(session: ReadSession, request: QueryRequest, pointers: PointerColumns) -> ModalityPlan:
+    """Decide everything about one modality of cells that all have it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No layer to read, a feature that is not registered or has no global index.
+    CorruptDataError
+        Cells point to a group that no dataset describes.
+    """
+    space = pointers.field.feature_space
+    spec = get_spec(space)
+    if not is_matrix(spec):
+        raise UnsupportedError(f"feature space '{space}' is not a cells x features matrix; it has no AnnData form")
+    layers = request.layers.get(space) or spec.layers.required
+    if not layers:
+        raise InvalidArgumentError(
+            f"No layers specified for feature space '{space}', which requires none; name them with "
+            f".layers('{space}', [...])"
+        )
+    layout_of_group = _group_layouts(session, pointers)
+    distinct = list(dict.fromkeys(layout_of_group))
+    wanted = None
+    if space in request.features:
+        wanted = session.catalog.registry(space).resolve(request.features[space])
+    layouts = {uid: session.catalog.layouts.read(uid)[1] for uid in distinct}
+    number = {uid: i for i, uid in enumerate(distinct)}
+    return ModalityPlan(
+        spec,
+        pointers,
+        list(layers),
+        join_features(layouts, request.feature_join, wanted),
+        np.array([number[uid] for uid in layout_of_group], dtype=np.int32),
+    )
+
+
+def _group_layouts(session: ReadSession, pointers: PointerColumns) -> list[str]:
+    datasets = session.catalog.datasets.by_group()
+    layouts = []
+    for group in pointers.groups:
+        layout_uid = datasets[group]["layout_uid"] if group in datasets else None
+        if not layout_uid:
+            raise CorruptDataError(
+                f"cells point to zarr group '{group}' in '{pointers.field.name}', but "
+                + ("no dataset row names it" if layout_uid is None else "its dataset row has no feature layout")
+            )
+        layouts.append(layout_uid)
+    return layouts
+
+
+def read_layer(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sparse.csr_matrix | np.ndarray:
+    """One layer of the planned cells, rows in their order, columns as joined.
+
+    Sparse: CSR with sorted columns; the dtype is what NumPy gives for the stored dtypes of the groups touched.
+    Dense: float32; a feature that a group did not measure is zero.
+    """
+    if plan.spec.pointer_kind is PointerKind.SPARSE:
+        return _read_sparse(session, plan, layer)
+    arrays = [session.layer(plan.spec, group, layer) for group in plan.pointers.groups]
+    pointers = plan.pointers
+    return _core.gather_dense(arrays, plan.remaps, pointers.group_of_cell, pointers.begins, plan.features.n_columns)
+
+
+def _read_sparse(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sparse.csr_matrix:
+    import scipy.sparse
+
+    pointers, groups = plan.pointers, plan.pointers.groups
+    indptr, indices, data = _core.gather_csr(
+        [session.sparse_group(plan.spec, group) for group in groups],
+        plan.remaps,
+        f"{plan.spec.layers.path}/{layer}",
+        pointers.group_of_cell,
+        pointers.begins,
+        pointers.ends,
+        plan.features.n_columns,
+        _result_dtype([session.layer_dtype(plan.spec, group, layer) for group in groups]).name,
+        sort=True,
+    )
+    if len(data) <= _INT32_MAX:
+        indptr = indptr.astype(np.int32)  # SciPy would otherwise widen the columns to match
+    matrix = scipy.sparse.csr_matrix(
+        (data, indices, indptr), shape=(len(pointers.group_of_cell), plan.features.n_columns)
+    )
+    matrix.has_sorted_indices = True
+    return matrix
+
+
+def _result_dtype(dtypes: Sequence[np.dtype]) -> np.dtype:
+    return np.result_type(*dtypes)
