@@ -17,6 +17,7 @@
 
 #include "homeobox/codec/chain.h"
 #include "homeobox/io/store.h"
+#include "homeobox/zarr/chunk_grid.h"
 #include "homeobox/zarr/metadata.h"
 
 namespace hox::zarr {
@@ -40,6 +41,7 @@ class Array {
 
   const ArrayMetadata& metadata() const noexcept;
   const codec::CodecChain& chain() const noexcept;
+  const ChunkGrid& grid() const noexcept;
   const std::string& path() const noexcept;
   const Store& store() const noexcept;
 
@@ -59,7 +61,8 @@ class Array {
   // --- for gather: encoded chunks, fetched apart from decoding ---
 
   // Fetches the encoded bytes of `chunks` (ascending, unique), joining neighbouring extents of a shard into few
-  // requests; answered in the order asked. Blocks on I/O.
+  // requests; answered in the order asked. Blocks on I/O. From a store with views the bytes are views, so
+  // store().check_views() is due after they were used.
   std::vector<EncodedChunk> fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options = {}) const;
 
   // True when the store gives views (Store::view), so view_chunk works.
@@ -67,7 +70,8 @@ class Array {
   // Encoded bytes in place; after the first use of a shard without a lock, a copy or a system call.
   ChunkView view_chunk(std::uint64_t chunk) const;
 
-  // Adds "array PATH, shard KEY, chunk N: " to a CorruptData message of a codec and rethrows. Call from a catch.
+  // Adds "array PATH, shard KEY, chunk N: " to a CorruptData message of a codec and rethrows. Call from a catch. A
+  // view that broke wins, since it explains the corruption: StoreError.
   [[noreturn]] void rethrow_with_context(std::uint64_t chunk) const;
 
  private:
