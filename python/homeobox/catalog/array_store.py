@@ -5,33 +5,29 @@ snapshot, without credentials.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import unquote
 
+from homeobox import _core
 from homeobox.catalog.location import AtlasLocation, url_scheme
 from homeobox.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from homeobox import _core
 
 ROOT_ATTRIBUTES = '{"homeobox": {"format": 1}}'
 
 
-def open_store(uri: str, store_kwargs: dict[str, Any] | None = None) -> "_core.Store":
+def open_store(uri: str, store_kwargs: dict[str, Any] | None = None) -> _core.Store:
     """A store for an address, as it is recorded or written by a user. Local directories need not exist yet."""
-    from homeobox import _core
-
     scheme = url_scheme(uri)
     if scheme in (None, "file"):
         return _core.FileStore(local_path(uri))
     if scheme == "memory":
         raise InvalidArgumentError("arrays in memory end with their process: pass the store itself (store=...)")
-    import obstore
+    from obstore.store import from_url  # only an atlas in a bucket pays for it
 
-    return _core.ObstoreStore(obstore.store.from_url(uri, **(store_kwargs or {})))
+    return _core.ObstoreStore(from_url(uri, **(store_kwargs or {})))
 
 
-def adopt_store(store: Any) -> "tuple[_core.Store, str]":
+def adopt_store(store: Any) -> tuple[_core.Store, str]:
     """The core's store for one that a user gave, and the address to record for it.
 
     Parameters
@@ -44,12 +40,12 @@ def adopt_store(store: Any) -> "tuple[_core.Store, str]":
     InvalidArgumentError
         Something else.
     """
-    from homeobox import _core
-
     if isinstance(store, _core.Store):
-        return store, store.describe()
+        address = store.describe()
+        # A wrapper around a store has no address of its own; none is recorded then.
+        return store, address if url_scheme(address) else ""
     if isinstance(store, str | Path):
-        uri = str(store) if url_scheme(str(store)) else Path(store).resolve().as_uri()
+        uri = str(store) if url_scheme(str(store)) else f"file://{Path(store).resolve()}"
         return open_store(uri), uri
     kind = type(store).__name__
     if not hasattr(store, "get_range") and not type(store).__module__.startswith("obstore"):
@@ -82,21 +78,20 @@ def _address_of(store: Any, kind: str) -> str:
 
 def local_path(uri: str) -> str:
     """The path of a ``file://`` address, or of a path."""
-    return uri if url_scheme(uri) is None else _file_url_path(uri)
-
-
-def _file_url_path(uri: str) -> str:
-    # 0.2.2 writes "file://" + path without escaping; a path that exists as it stands is meant as it stands.
+    if url_scheme(uri) is None:
+        return uri
+    # 0.2.2 records "file://" and the path as it is; other tools escape it. What exists is what is meant.
     plain = uri[len("file://") :]
-    return plain if Path(plain).exists() else unquote(urlsplit(uri).path)
+    unescaped = unquote(plain)
+    return unescaped if not Path(plain).exists() and Path(unescaped).exists() else plain
 
 
-def holds_root(store: "_core.Store") -> bool:
+def holds_root(store: _core.Store) -> bool:
     """Whether the root group of an atlas lies in a store. One small read."""
     return store.size("zarr.json") is not None
 
 
-def find_store(location: AtlasLocation, recorded_uri: str) -> "tuple[_core.Store, str]":
+def find_store(location: AtlasLocation, recorded_uri: str) -> tuple[_core.Store, str]:
     """The arrays of an existing atlas: beside its tables if they are there, else where the record says.
 
     The neighbour comes first, so that a copy reads its own arrays and a moved atlas finds them; a store that the

@@ -46,7 +46,7 @@ class LayoutTable:
         kept = self._kept.get(layout_uid)
         if kept is not None:
             return kept
-        rows = self.rows(layout_uid)
+        rows = self.rows(layout_uid, ["feature_uid", "local_index", "global_index"])
         if not rows.num_rows:
             raise NotFoundError(f"layout '{layout_uid}' is not in table '{self.table.name}'")
         indices = pc.fill_null(rows["global_index"], ABSENT).to_numpy().astype(np.int32)
@@ -56,13 +56,14 @@ class LayoutTable:
             self._kept[layout_uid] = answer
         return answer
 
-    def rows(self, layout_uid: str) -> pa.Table:
+    def rows(self, layout_uid: str, columns: list[str] | None = None) -> pa.Table:
         """The rows of one layout by ascending local index; none if it is unknown."""
-        rows = self.table.scan(where=sql.equals("layout_uid", layout_uid)).sort_by("local_index")
+        rows = self.table.scan(columns, sql.equals("layout_uid", layout_uid))
         local = rows["local_index"].to_numpy()
+        if np.all(local[1:] > local[:-1]):
+            return rows
         # Two writers that added the same layout at once leave each row twice, until optimize() removes them.
-        repeated = local[1:] == local[:-1]
-        return rows.filter(pa.array(np.concatenate([[True], ~repeated]))) if repeated.any() else rows
+        return rows.take(np.unique(local, return_index=True)[1])
 
     def exists(self, layout_uid: str) -> bool:
         """Whether the layout is stored."""

@@ -19,7 +19,7 @@ _SCHEME_FOR_LANCE = {"gcs": "gs", "azure": "az", "abfs": "az", "adl": "az", "s3a
 
 @dataclass(frozen=True)
 class AtlasLocation:
-    """Addresses of one atlas. Makes no request except in :meth:`table_names` and :meth:`exists`.
+    """Addresses of one atlas. Makes no request except in :meth:`table_names`.
 
     Attributes
     ----------
@@ -84,9 +84,10 @@ class AtlasLocation:
             except FileNotFoundError:
                 return []
         else:
-            import obstore
+            import obstore  # only an atlas in a bucket pays for it
+            from obstore.store import from_url
 
-            store = obstore.store.from_url(self.db_uri, **self.store_kwargs)
+            store = from_url(self.db_uri, **self.store_kwargs)
             entries = [path.rsplit("/", 1)[-1] for path in obstore.list_with_delimiter(store)["common_prefixes"]]
         return sorted(entry.removesuffix(".lance") for entry in entries if entry.endswith(".lance"))
 

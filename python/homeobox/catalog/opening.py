@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from homeobox import _core
 from homeobox.catalog.array_store import ROOT_ATTRIBUTES, adopt_store, find_store, holds_root, open_store
 from homeobox.catalog.arrow_schema import to_arrow_schema
 from homeobox.catalog.catalog import Catalog
@@ -77,8 +78,6 @@ def create(location: AtlasLocation, tables: AtlasTables, store: Any = None) -> C
     schemas = _schemas_of(tables)
     array_store, store_uri = _store_for(location, store)
     _refuse_unless_empty(location, array_store, store_uri)
-
-    from homeobox import _core
 
     location.make_directories()
     _core.write_group(array_store, "", ROOT_ATTRIBUTES)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import lance
+import numpy as np
 import pyarrow as pa
 from lance.commit import CommitConflictError
 
@@ -28,8 +29,9 @@ class VersionTable:
         self.table = table
 
     def arrow(self) -> pa.Table:
-        """All snapshots by ascending number."""
-        return self.table.scan().sort_by("version")
+        """All snapshots by ascending number; rows of one number stay in the order in which they were committed."""
+        rows = self.table.scan()
+        return rows.take(np.argsort(rows["version"].to_numpy(), kind="stable"))
 
     def frame(self) -> "pl.DataFrame":
         """The same as a polars frame."""
@@ -45,20 +47,22 @@ class VersionTable:
         VersionNotFoundError
             No such snapshot; lists the numbers that exist.
         """
-        rows = self.arrow()
-        for row in rows.to_pylist():
+        rows = self.arrow().to_pylist()
+        for row in rows:
             if row["version"] == version:
                 return AtlasVersionRecord(**row)
         raise VersionNotFoundError(
-            f"Atlas version {version} not found; snapshots that exist: {rows['version'].to_pylist()}"
+            f"Atlas version {version} not found; snapshots that exist: {[row['version'] for row in rows]}"
         )
 
     def latest(self) -> AtlasVersionRecord:
         """The record of the highest snapshot. Raises VersionNotFoundError if there is none."""
-        rows = self.arrow()
-        if not rows.num_rows:
+        rows = self.arrow().to_pylist()
+        if not rows:
             raise VersionNotFoundError("No snapshots found in atlas; snapshot() on a writable handle takes one")
-        return self.find(rows["version"][-1].as_py())
+        # 0.2.2 could give one number twice; like it, the first such row is the snapshot.
+        highest = rows[-1]["version"]
+        return AtlasVersionRecord(**next(row for row in rows if row["version"] == highest))
 
     def recorded_store_uri(self) -> str:
         """Where the newest snapshot says the arrays are; empty without a snapshot."""
