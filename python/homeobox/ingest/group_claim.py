@@ -17,6 +17,7 @@ from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
 
 MARKER = ".hox-ingest"
+_CLEANING = f"{MARKER}.cleaning"
 
 # A writer on another machine counts as dead when it has not renewed its claim for this long.
 _DEAD_AFTER_S = 15 * 60
@@ -78,7 +79,7 @@ def claim_group(store: _core.Store, group: str) -> GroupClaim:
     key = _marker_key(group)
     existing = store.read(key)
     if existing is None:
-        objects = store.list(f"{group}/")
+        objects = [found for found in store.list(f"{group}/") if not _remove_dead_cleaner(store, found[0])]
         if objects:
             raise InvalidArgumentError(
                 f"zarr group '{group}' already exists in {store.describe()} with {len(objects)} object(s), "
@@ -95,16 +96,25 @@ def claim_group(store: _core.Store, group: str) -> GroupClaim:
     return GroupClaim(store, group, token, started)
 
 
+def _remove_dead_cleaner(store: _core.Store, key: str) -> bool:
+    """Remove the second marker of `_remove_leftovers` where its process died; says whether `key` was one."""
+    if not key.endswith(_CLEANING):
+        return False
+    cleaner = store.read(key)
+    if cleaner is not None and not _is_alive(cleaner):
+        store.remove(key)
+        return True
+    return False
+
+
 def _remove_leftovers(store: _core.Store, group: str, dead_marker: bytes) -> None:
     """Clear a group whose writer died; of several that find it so, one does it and the others get ConflictError.
 
     Without the second marker a slow cleaner could remove what a faster one has already begun to write.
     """
-    key = f"{_marker_key(group)}.cleaning"
+    key = f"{group}/{_CLEANING}"
+    _remove_dead_cleaner(store, key)
     now = time.time()
-    cleaner = store.read(key)
-    if cleaner is not None and not _is_alive(cleaner):
-        store.remove(key)
     token = secrets.token_hex(8)
     if not store.create(key, _marker(token, now, now)):
         raise ConflictError(f"leftovers in zarr group '{group}' are being removed by another ingest")

@@ -109,6 +109,8 @@ def _to_arrow(series: pd.Series, target: pa.DataType) -> pa.Array:
         values = [None if _is_missing(value) else value for value in series.tolist()]
         return pa.array(values, type=target)
     array = pa.Array.from_pandas(series)
+    if array.null_count == len(array):
+        return pa.nulls(len(array), type=target)  # pandas calls a column without any value "float64"
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 

@@ -1,0 +1,134 @@
+"""Of several writers of one group one gets it; what a dead one left is cleared, what a living one writes is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from homeobox import _core
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
+from homeobox.ingest.group_claim import MARKER, claim_group
+
+
+@pytest.fixture
+def store():
+    return _core.MemoryStore()
+
+
+def keys(store: _core.Store) -> list[str]:
+    return [key for key, _ in store.list("")]
+
+
+def test_a_finished_claim_leaves_what_was_written(store):
+    with claim_group(store, "a/b"):
+        assert keys(store) == [f"a/b/{MARKER}"]
+        store.write("a/b/zarr.json", b"{}")
+    assert keys(store) == ["a/b/zarr.json"]
+
+
+def test_a_failed_claim_leaves_nothing_and_can_be_repeated(store):
+    store.write("ab/zarr.json", b"neighbour")
+    with pytest.raises(KeyboardInterrupt), claim_group(store, "a"):
+        store.write("a/c/0", b"x")
+        raise KeyboardInterrupt
+    assert keys(store) == ["ab/zarr.json"]
+    with claim_group(store, "a"):
+        pass
+
+
+def test_after_the_commit_began_nothing_is_removed(store):
+    with pytest.raises(ValueError), claim_group(store, "a") as claim:
+        store.write("a/c/0", b"x")
+        claim.keep_objects()
+        raise ValueError
+    assert keys(store) == ["a/c/0"]
+
+
+def test_a_held_claim_is_respected(store):
+    with claim_group(store, "a"):
+        with pytest.raises(ConflictError, match="zarr group 'a' is being written by another ingest"):
+            claim_group(store, "a")
+        with claim_group(store, "b"):
+            pass
+    assert keys(store) == []
+
+
+def test_foreign_objects_are_never_touched(store):
+    store.write("a/zarr.json", b"{}")
+    with pytest.raises(InvalidArgumentError, match=r"zarr group 'a' already exists in .* with 1 object"):
+        claim_group(store, "a")
+    assert keys(store) == ["a/zarr.json"]
+
+
+def leave_a_claim_of_a_dead_process(root: str) -> None:
+    script = (
+        "import os, sys; from homeobox import _core; from homeobox.ingest.group_claim import claim_group\n"
+        "store = _core.FileStore(sys.argv[1]); claim = claim_group(store, 'a'); store.write('a/c/0', b'x'); os._exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, root], check=False).returncode == 1
+
+
+def test_leftovers_of_a_dead_process_are_cleared(tmp_path):
+    leave_a_claim_of_a_dead_process(str(tmp_path))
+    store = _core.FileStore(str(tmp_path))
+    assert keys(store) == [f"a/{MARKER}", "a/c/0"]
+    with claim_group(store, "a"):
+        assert keys(store) == [f"a/{MARKER}"]
+    assert keys(store) == []
+
+
+def test_one_of_many_clears_leftovers(tmp_path):
+    leave_a_claim_of_a_dead_process(str(tmp_path))
+    outcomes = []
+
+    def take() -> None:
+        store = _core.FileStore(str(tmp_path))
+        try:
+            outcomes.append(claim_group(store, "a"))
+        except HomeoboxError as error:
+            assert isinstance(error, ConflictError)
+            outcomes.append(None)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    held = [claim for claim in outcomes if claim is not None]
+    assert len(held) == 1
+    assert keys(_core.FileStore(str(tmp_path))) == [f"a/{MARKER}"]
+    with held[0]:
+        pass
+
+
+@pytest.mark.parametrize(("age_s", "alive"), [(0, True), (3600, False)])
+def test_writers_on_other_machines_are_known_by_their_renewals(store, age_s, alive):
+    marker = {"token": "t", "host": "elsewhere", "pid": os.getpid(), "renewed": time.time() - age_s}
+    store.write(f"a/{MARKER}", json.dumps(marker).encode())
+    if alive:
+        with pytest.raises(ConflictError):
+            claim_group(store, "a")
+    else:
+        with claim_group(store, "a"):
+            pass
+
+
+def test_a_cleaner_that_died_at_the_very_end_is_no_obstacle(store):
+    marker = {"token": "t", "host": socket.gethostname(), "pid": os.getpid(), "renewed": 0}
+    store.write(f"a/{MARKER}.cleaning", json.dumps(marker).encode())
+    with claim_group(store, "a"):
+        pass
+    assert keys(store) == []
+
+
+def test_a_marker_that_was_cut_short_belongs_to_nobody(store):
+    store.write(f"a/{MARKER}", b'{"token": "t", "ho')
+    with claim_group(store, "a"):
+        pass
