@@ -2,7 +2,9 @@
 
 #include <array>
 
+#include "homeobox/codec/bitpacking.h"
 #include "homeobox/codec/blosc.h"
+#include "homeobox/codec/bp128.h"
 #include "homeobox/codec/bytes.h"
 #include "homeobox/codec/crc32c.h"
 #include "homeobox/codec/fixedscaleoffset.h"
@@ -19,6 +21,8 @@ constexpr std::array kTable = {
     CodecEntry{"bytes", &make_bytes},
     CodecEntry{"crc32c", &make_crc32c},
     CodecEntry{"gzip", &make_gzip},
+    CodecEntry{"homeobox.bitpacking", &make_bitpacking},
+    CodecEntry{"homeobox.bp128", &make_bp128},
     CodecEntry{"numcodecs.fixedscaleoffset", &make_fixedscaleoffset},
     CodecEntry{"numcodecs.shuffle", &make_shuffle},
     CodecEntry{"transpose", &make_transpose},

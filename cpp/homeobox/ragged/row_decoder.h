@@ -1,0 +1,48 @@
+// RowDecoder: decodes, remaps and orders the rows of one gather. One per worker thread; owns its scratch memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "homeobox/ragged/column_map.h"
+#include "homeobox/ragged/gather.h"
+#include "homeobox/ragged/range_source.h"
+#include "homeobox/ragged/row_sorter.h"
+
+namespace hox::ragged {
+
+// A group with the encoded bytes of its arrays at hand.
+struct LoadedGroup {
+  RangeSource indices;
+  RangeSource values;
+  const ColumnMap* columns;
+};
+
+class RowDecoder {
+ public:
+  RowDecoder(std::int64_t n_columns, DataType dtype, RowOrder order);
+
+  // Elements [begin, end) of a group whose map drops nothing. Writes end - begin columns and values; `cell` is for
+  // messages.
+  void decode(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
+              std::uint32_t* columns, std::byte* values);
+
+  // The same for any map: appends what the map keeps and returns how many entries that is.
+  std::size_t append_kept(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
+                          std::vector<std::uint32_t>& columns, std::vector<std::byte>& values);
+
+ private:
+  void decode_columns(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
+                      std::uint32_t* columns);
+  void decode_values(const RangeSource& source, std::uint64_t begin, std::uint64_t end, std::byte* values);
+
+  DataType dtype_;
+  RowOrder order_;
+  RowSorter sorter_;
+  codec::Scratch scratch_;
+  RawBuffer stored_;  // elements before conversion
+  std::vector<std::uint32_t> all_columns_;
+  RawBuffer all_values_;
+};
+
+}  // namespace hox::ragged
