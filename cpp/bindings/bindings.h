@@ -16,6 +16,7 @@ namespace nb = nanobind;
 void bind_errors(nb::module_& m);
 void bind_runtime(nb::module_& m);
 void bind_io(nb::module_& m);
+void bind_obstore(nb::module_& m);  // after bind_io
 void bind_codec(nb::module_& m);
 void bind_zarr(nb::module_& m);
 void bind_ragged(nb::module_& m);

@@ -131,6 +131,24 @@ root : str or os.PathLike
 
 inline constexpr const char* kMemoryStoreDoc = R"(Objects in this process's memory.)";
 
+inline constexpr const char* kObstoreStoreDoc = R"(Any store of the package obstore: S3, GCS, Azure, HTTP, local, memory.
+
+One Python thread awaits obstore for all stores, so that threads of the core never run Python code and any number of
+requests is in flight. Retries, timeouts and credentials are set on the obstore store.
+
+Parameters
+----------
+store : obstore store
+    Such as ``obstore.store.from_url("s3://bucket/atlas")``.
+
+Raises
+------
+InvalidArgumentError
+    The object is not a store of obstore.
+UnsupportedError
+    This process was forked from one that used an ObstoreStore.
+)";
+
 inline constexpr const char* kRetryingStoreDoc = R"(Repeats requests of another store that failed but may succeed later.
 
 Parameters

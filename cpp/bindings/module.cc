@@ -7,4 +7,5 @@ NB_MODULE(_core, m) {
   hox::bindings::bind_errors(m);
   hox::bindings::bind_runtime(m);
   hox::bindings::bind_io(m);
+  hox::bindings::bind_obstore(m);
 }

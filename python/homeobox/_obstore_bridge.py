@@ -1,0 +1,190 @@
+"""Serves the requests of `_core.ObstoreStore` with obstore, on one thread with an event loop.
+
+The core queues requests and signals a descriptor; the loop takes them, awaits obstore and completes them. Nothing
+but this thread runs Python code for a store. It starts with the first store and stops at exit; a forked child has
+none, which the core notices before it queues anything.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import obstore
+import obstore.exceptions as obstore_errors
+from obstore.store import ObjectStore
+
+from homeobox._core import _obstore as core
+from homeobox.errors import InvalidArgumentError
+
+# How long exit waits for requests in flight to notice that they are cancelled.
+_STOP_TIMEOUT_S = 5.0
+
+_MISSING = (FileNotFoundError, obstore_errors.NotFoundError)
+
+# Errors that come again however often the request is repeated. obstore has retried the others already, but they may
+# be gone later.
+_PERMANENT = (
+    obstore_errors.AlreadyExistsError,
+    obstore_errors.InvalidPathError,
+    obstore_errors.NotModifiedError,
+    obstore_errors.NotSupportedError,
+    obstore_errors.PermissionDeniedError,
+    obstore_errors.PreconditionError,
+    obstore_errors.UnauthenticatedError,
+    obstore_errors.UnknownConfigurationKeyError,
+    NotImplementedError,
+    PermissionError,
+    TypeError,
+    ValueError,
+)
+
+
+async def _read(store: ObjectStore, key: str, _: None) -> Any:
+    result = await obstore.get_async(store, key)
+    return await result.bytes_async()
+
+
+async def _read_ranges(store: ObjectStore, key: str, ranges: tuple[list[int], list[int]]) -> Any:
+    begins, ends = ranges
+    # The core has joined what is worth joining.
+    return await obstore.get_ranges_async(store, key, starts=begins, ends=ends, coalesce=0)
+
+
+async def _read_suffix(store: ObjectStore, key: str, n_bytes: int) -> tuple[Any, int]:
+    if n_bytes == 0:
+        return b"", await _size(store, key, None)
+    try:
+        result = await obstore.get_async(store, key, options={"range": {"suffix": n_bytes}})
+        return await result.bytes_async(), result.meta["size"]
+    except (obstore_errors.NotSupportedError, obstore_errors.GenericError):
+        # Azure has no suffix ranges, and an empty object has no suffix on S3.
+        size = await _size(store, key, None)
+        if size == 0:
+            return b"", 0
+        begin = max(0, size - n_bytes)
+        return await obstore.get_range_async(store, key, start=begin, end=size), size
+
+
+async def _size(store: ObjectStore, key: str, _: None) -> int:
+    return (await obstore.head_async(store, key))["size"]
+
+
+async def _write(store: ObjectStore, key: str, data: bytes) -> None:
+    await obstore.put_async(store, key, data)
+
+
+async def _create(store: ObjectStore, key: str, data: bytes) -> bool:
+    try:
+        await obstore.put_async(store, key, data, mode="create")
+    except obstore_errors.AlreadyExistsError:
+        return False
+    return True
+
+
+async def _remove(store: ObjectStore, key: str, _: None) -> None:
+    await obstore.delete_async(store, key)
+
+
+async def _list(store: ObjectStore, directory: str, _: None) -> list[tuple[str, int]]:
+    objects = await obstore.list(store, prefix=directory or None).collect_async()
+    return [(entry["path"], entry["size"]) for entry in objects]
+
+
+_OPERATIONS: dict[int, Callable[[Any, str, Any], Awaitable[Any]]] = {
+    core.READ: _read,
+    core.READ_RANGES: _read_ranges,
+    core.READ_SUFFIX: _read_suffix,
+    core.SIZE: _size,
+    core.WRITE: _write,
+    core.CREATE: _create,
+    core.REMOVE: _remove,
+    core.LIST: _list,
+}
+
+
+def _describe(store: ObjectStore) -> str:
+    text = repr(store)
+    return f"obstore {type(store).__name__}" if text.startswith("<") else text
+
+
+class _Dispatcher:
+    """The thread, its event loop, and the stores and tasks that only it touches."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._stores: dict[int, ObjectStore] = {}
+        self._last_store_id = 0
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._loop.add_reader(core.start(), self._serve_waiting)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hox-obstore", daemon=True)
+        self._thread.start()
+        atexit.register(self._stop)
+
+    def add(self, store: ObjectStore) -> int:
+        """Keep a store; the number lasts until the core sends it back with FORGET."""
+        self._last_store_id += 1
+        self._stores[self._last_store_id] = store
+        return self._last_store_id
+
+    def _serve_waiting(self) -> None:
+        for request_id, operation, store_id, key, argument in core.take():
+            if operation == core.CANCEL:
+                if task := self._tasks.get(request_id):
+                    task.cancel()
+            elif operation == core.FORGET:
+                self._stores.pop(store_id, None)
+            else:
+                serve = self._serve(request_id, operation, self._stores[store_id], key, argument)
+                task = self._tasks[request_id] = self._loop.create_task(serve)
+                # Not at the end of the coroutine, which a task cancelled at once never enters.
+                task.add_done_callback(lambda _, request_id=request_id: self._tasks.pop(request_id))
+
+    async def _serve(self, request_id: int, operation: int, store: ObjectStore, key: str, argument: Any) -> None:
+        try:
+            core.complete(request_id, await _OPERATIONS[operation](store, key, argument))
+        except _MISSING:
+            core.complete_missing(request_id)
+        except Exception as error:
+            # obstore appends its internal state after an empty line.
+            reason = str(error).partition("\n\n")[0] or type(error).__name__
+            message = f'{_describe(store)}, key "{key}": {reason}'
+            core.fail(request_id, message, not isinstance(error, _PERMANENT))
+
+    def _stop(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        core.close()
+        self._loop.call_soon_threadsafe(self._cancel_all)
+        self._thread.join(_STOP_TIMEOUT_S)
+
+    def _cancel_all(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        # One more turn of the loop, in which the tasks let go of obstore's futures.
+        self._loop.call_soon(self._loop.stop)
+
+
+_dispatcher: _Dispatcher | None = None
+_lock = threading.Lock()
+
+
+def register(store: ObjectStore) -> tuple[int, str]:
+    """Keep a store of obstore for the core.
+
+    Returns
+    -------
+    store_id : int
+    description : str
+        For messages; holds no credentials.
+    """
+    global _dispatcher
+    if not isinstance(store, ObjectStore):
+        raise InvalidArgumentError(f"ObstoreStore: a store of obstore expected, found {type(store).__name__}")
+    with _lock:
+        if _dispatcher is None:
+            _dispatcher = _Dispatcher()
+        return _dispatcher.add(store), _describe(store)
