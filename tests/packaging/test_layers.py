@@ -57,8 +57,7 @@ def test_an_upward_arrow_is_named_with_its_file(tmp_path: Path, name: str, text:
     [
         {
             "cpp/homeobox/io/a.h": '#include "homeobox/io/b.h"',
-            "cpp/homeobox/io/b.h": "#pragma once",
-            "cpp/homeobox/io/b.cc": '#include "homeobox/io/a.h"',
+            "cpp/homeobox/io/b.h": '#include "homeobox/io/a.h"',
         },
         {
             "python/homeobox/query/a.py": "from homeobox.query.b import x",
