@@ -38,7 +38,7 @@ _FACADE = _CATALOG | {"query", "ingest", "loader", "atlas", "atlas_query"}
 PYTHON_LAYERS = {
     "errors": set(),
     "_core": set(),
-    "_obstore_bridge": set(),
+    "_obstore_bridge": _FOUNDATION,
     "datasets": set(),
     "codecs": _FOUNDATION,
     "schema": _FOUNDATION,
