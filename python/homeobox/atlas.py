@@ -180,9 +180,7 @@ class RaggedAtlas:
             `cell_schema` does not fit the cell table; names the column.
         """
         location = AtlasLocation.parse(db_uri, store_kwargs)
-        return cls(
-            _catalog.checkout(location, version, cell_schema, version_table=version_table_name, store=store)
-        )
+        return cls(_catalog.checkout(location, version, cell_schema, version_table=version_table_name, store=store))
 
     @classmethod
     def checkout_latest(

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.schema import (
     AUTO_FIELDS,
@@ -76,7 +77,7 @@ def test_a_cell_class_needs_a_pointer() -> None:
 @pytest.mark.parametrize("position", [0, 1])
 def test_every_pointer_is_named_like_a_feature_space(position: int) -> None:
     names = ["gene_expression", "genes"] if position else ["genes", "gene_expression"]
-    annotations = {name: SparseZarrPointer | None for name in names}
+    annotations = dict.fromkeys(names, SparseZarrPointer | None)
     with pytest.raises(TypeError, match=r"Wrong\.genes: a pointer field name must match a registered feature space"):
         type("Wrong", (HoxBaseSchema,), {"__annotations__": annotations, **dict.fromkeys(names)})
 
@@ -123,7 +124,7 @@ def test_pointers_know_the_kind_of_their_space() -> None:
 
 
 def test_auto_fields_and_the_hook() -> None:
-    assert AUTO_FIELDS == {"uid", "dataset_uid"}
+    assert sorted(AUTO_FIELDS) == ["dataset_uid", "uid"]
     assert Cell.compute_auto_fields("anything") == "anything"
 
 

@@ -41,9 +41,7 @@ def adopt_store(store: Any) -> tuple[_core.Store, str]:
         Something else.
     """
     if isinstance(store, _core.Store):
-        address = store.describe()
-        # A wrapper around a store has no address of its own; none is recorded then.
-        return store, address if url_scheme(address) else ""
+        return store, store.describe()
     if isinstance(store, str | Path):
         uri = str(store) if url_scheme(str(store)) else f"file://{Path(store).resolve()}"
         return open_store(uri), uri

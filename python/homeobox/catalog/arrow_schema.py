@@ -6,7 +6,6 @@ seconds and a checkout has to compare a class with its table; a test holds the t
 """
 
 import datetime
-import types
 import typing
 from typing import Any
 
@@ -71,23 +70,21 @@ def _data_type(annotation: Any, where: str, extra: dict[str, Any]) -> pa.DataTyp
         return pa.timestamp("us", tz=extra.get("tz"))
     if _is_vector(annotation):
         vector = pa.list_(annotation.value_arrow_type(), annotation.dim())
-        return pa.list_(vector) if callable(getattr(annotation, "is_multi_vector", None)) else vector
+        return pa.list_(vector) if getattr(annotation, "is_multi_vector", lambda: False)() else vector
     if typing.get_origin(annotation) in (list, tuple):
-        return pa.list_(_item_field(typing.get_args(annotation), where))
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        if issubclass(annotation, BaseModel):
-            return pa.struct(_fields(annotation))
+        return pa.list_(_item_type(typing.get_args(annotation), where))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct(_fields(annotation))
     raise UnsupportedColumnTypeError(f"{where}: no column type for {annotation}")
 
 
-def _item_field(items: tuple[Any, ...], where: str) -> pa.Field:
-    distinct = [item for item in dict.fromkeys(items) if item is not Ellipsis]
-    if len(distinct) != 1:
-        raise UnsupportedColumnTypeError(f"{where}: the items of a list column have one type, found {items}")
-    members, nullable = split_optional(distinct[0])
+def _item_type(items: tuple[Any, ...], where: str) -> pa.DataType:
+    # Items may always be null, whatever the annotation says: that is how lancedb writes lists.
+    distinct = {item for item in items if item is not Ellipsis}
+    members, _ = split_optional(distinct.pop()) if len(distinct) == 1 else (items, False)
     if len(members) != 1:
         raise UnsupportedColumnTypeError(f"{where}: the items of a list column have one type, found {items}")
-    return pa.field("item", _data_type(members[0], where, {}), nullable=nullable)
+    return _data_type(members[0], where, {})
 
 
 def rows_to_arrow(rows: list[BaseModel], schema: pa.Schema, where: str) -> pa.Table:

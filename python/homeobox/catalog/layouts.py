@@ -67,9 +67,10 @@ class LayoutTable:
 
     def exists(self, layout_uid: str) -> bool:
         """Whether the layout is stored."""
-        return layout_uid in self._kept or self.table.scan(
-            ["local_index"], sql.equals("layout_uid", layout_uid), limit=1
-        ).num_rows > 0
+        return (
+            layout_uid in self._kept
+            or self.table.scan(["local_index"], sql.equals("layout_uid", layout_uid), limit=1).num_rows > 0
+        )
 
     def add(self, layout_uid: str, feature_uids: Sequence[str], registry: Registry) -> bool:
         """Store a layout unless it is there; one commit. Returns whether it was added.
@@ -103,15 +104,17 @@ class LayoutTable:
         return self.table.update_matching(["layout_uid", "feature_uid"], rows) if rows.num_rows else 0
 
     def remove_duplicates(self) -> int:
-        """Remove rows that repeat (layout_uid, feature_uid); one commit. Returns how many."""
-        rows = self.table.scan(["layout_uid", "feature_uid"], with_row_id=True)
-        keys = pc.binary_join_element_wise(rows["layout_uid"], rows["feature_uid"], "\0")
-        codes = keys.combine_chunks().dictionary_encode().indices.to_numpy()
-        first = np.unique(codes, return_index=True)[1]
-        repeated = np.delete(rows["_rowid"].to_numpy(), first)
-        if len(repeated):
-            self.table.delete(sql.is_in("_rowid", repeated.tolist()))
-        return len(repeated)
+        """Remove rows that two writers of one layout left twice; one commit. Returns how many."""
+        return self.table.delete_chosen(["layout_uid", "feature_uid", "global_index"], _repeated_rows)
+
+
+def _repeated_rows(rows: pa.Table) -> np.ndarray:
+    """Positions of all rows but one for each (layout_uid, feature_uid), which has a global index if one has."""
+    keys = pc.binary_join_element_wise(rows["layout_uid"], rows["feature_uid"], "\0").combine_chunks()
+    codes = keys.dictionary_encode().indices.to_numpy()
+    waiting = pc.is_null(rows["global_index"]).to_numpy(zero_copy_only=False)
+    by_preference = np.argsort(waiting, kind="stable")
+    return np.delete(by_preference, np.unique(codes[by_preference], return_index=True)[1])
 
 
 def layout_rows(feature_uids: Sequence[str] | pa.Array, registry: Registry) -> tuple[str, pa.Table]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from homeobox.catalog import arrow_schema, sql
+from homeobox.catalog import arrow_schema
 from homeobox.catalog.tables import Table, as_table
 from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.schema import FeatureBaseSchema
@@ -61,7 +61,7 @@ class Registry:
         if indices.null_count or not _is_ascending(indices.to_numpy()):
             rows = rows.sort_by([("global_index", "ascending"), ("uid", "ascending")])
         if self.table.pinned:
-            self._kept = rows.combine_chunks()
+            self._kept = rows = rows.combine_chunks()
         return rows
 
     def frame(self) -> "pl.DataFrame":
@@ -183,8 +183,7 @@ class Registry:
         for feature in features:
             if not isinstance(feature, FeatureBaseSchema):
                 raise InvalidArgumentError(
-                    f"{where}: features are FeatureBaseSchema objects or a polars frame, "
-                    f"found {type(feature).__name__}"
+                    f"{where}: features are FeatureBaseSchema objects or a polars frame, found {type(feature).__name__}"
                 )
         return arrow_schema.rows_to_arrow(features, schema, where)
 
@@ -222,16 +221,7 @@ class Registry:
 
         The row with a global index stays, or the first. Returns how many rows were removed.
         """
-        rows = self.table.scan(["uid", "global_index"], with_row_id=True)
-        if pc.count_distinct(rows["uid"]).as_py() == rows.num_rows:
-            return 0
-        rows = rows.sort_by([("global_index", "ascending"), ("_rowid", "ascending")])
-        repeated = rows.filter(pa.array(~_first_occurrences(rows["uid"].combine_chunks())))
-        # A row with an index of its own is in use by layouts; only rows nobody can have used yet may go.
-        removable = repeated.filter(pc.is_null(repeated["global_index"]))
-        if removable.num_rows:
-            self.table.delete(sql.is_in("_rowid", removable["_rowid"].to_pylist()))
-        return removable.num_rows
+        return self.table.delete_chosen(["uid", "global_index"], _repeated_rows)
 
     def __repr__(self) -> str:
         return f"Registry('{self.feature_space}', {self.n_features} features)"
@@ -243,6 +233,16 @@ def _first_occurrences(values: pa.Array) -> np.ndarray:
     mask = np.zeros(len(codes), dtype=bool)
     mask[np.unique(codes, return_index=True)[1]] = True
     return mask
+
+
+def _repeated_rows(rows: pa.Table) -> np.ndarray:
+    """Positions of the rows that only repeat a uid."""
+    indexed = pc.is_valid(rows["global_index"]).to_numpy(zero_copy_only=False)
+    by_preference = np.argsort(~indexed, kind="stable")
+    first = np.empty(len(indexed), dtype=bool)
+    first[by_preference] = _first_occurrences(rows["uid"].combine_chunks().take(pa.array(by_preference)))
+    # A row with an index of its own is in use by layouts; only a row that nobody can have used yet may go.
+    return np.flatnonzero(~first & ~indexed)
 
 
 def _is_ascending(values: np.ndarray) -> bool:

@@ -26,7 +26,9 @@ def facts(catalog: Catalog) -> dict[str, str]:
     else:
         versions = catalog.versions.arrow()["version"].to_pylist()
         state = f"writable; snapshots: {', '.join(map(str, versions)) if versions else 'none'}"
-    spaces = [f"{name} ({_features(catalog, name)}{field.kind.value})" for name, field in catalog.pointer_fields.items()]
+    spaces = [
+        f"{name} ({_features(catalog, name)}{field.kind.value})" for name, field in catalog.pointer_fields.items()
+    ]
     return {
         "state": state,
         "cells": f"{catalog.count_cells():,}",
@@ -55,4 +57,3 @@ def html(catalog: Catalog) -> str:
         for title, value in facts(catalog).items()
     )
     return f"<b>RaggedAtlas</b> at <code>{escape(str(catalog.location))}</code><table>{rows}</table>"
-

@@ -9,12 +9,15 @@ Lance reports a caller's mistake (unknown column, bad SQL) as ValueError; it lea
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lance
+import numpy as np
 import pyarrow as pa
+from lance.commit import CommitConflictError
 
+from homeobox.catalog import sql
 from homeobox.catalog.location import AtlasLocation
 from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
 
@@ -73,9 +76,7 @@ class Table:
             No such table or version; also a ValueError.
         """
         try:
-            dataset = lance.dataset(
-                location.table_uri(name), version=version, storage_options=location.storage_options
-            )
+            dataset = lance.dataset(location.table_uri(name), version=version, storage_options=location.storage_options)
         except ValueError as error:
             what = f"table '{name}'" if version is None else f"version {version} of table '{name}'"
             raise TableNotFoundError(f"{what} was not found in {location.db_uri}") from error
@@ -154,6 +155,76 @@ class Table:
         self._refuse_if_pinned("update")
         merge = self.dataset.merge_insert(on).when_matched_update_all()
         return int(merge.execute(rows)["num_updated_rows"])
+
+    def append_computed(self, rows_of: Callable[[pa.Table], pa.Table]) -> None:
+        """Append rows that depend on the present ones: computed again whenever another commit came in between.
+
+        A plain Lance append is rebased onto what came in between, so two writers that each take "the next number"
+        would get the same one. A commit that states the whole list of fragments cannot be rebased: one of two fails.
+        """
+
+        def operation(dataset: lance.LanceDataset) -> Any:
+            present = [fragment.metadata for fragment in dataset.get_fragments()]
+            added = lance.fragment.write_fragments(rows_of(dataset.to_table()), dataset)
+            first_free = max((fragment.id for fragment in present), default=-1) + 1
+            for position, fragment in enumerate(added):
+                fragment.id = first_free + position
+            return lance.LanceOperation.Merge(present + added, dataset.lance_schema)
+
+        self._commit_or_retry(operation)
+
+    def delete_chosen(self, columns: list[str], chosen_of: Callable[[pa.Table], np.ndarray]) -> int:
+        """Delete rows by position, in one commit; chosen again whenever these rows changed in between.
+
+        Parameters
+        ----------
+        columns : list of str
+            What the choice depends on.
+        chosen_of : callable
+            Gets those columns of all rows, gives positions of rows to delete.
+
+        Returns
+        -------
+        int
+            How many were deleted.
+        """
+        n_deleted = 0
+
+        def operation(dataset: lance.LanceDataset) -> Any:
+            nonlocal n_deleted
+            rows = dataset.to_table(columns=columns, with_row_address=True)
+            addresses = rows["_rowaddr"].to_numpy()[chosen_of(rows)]
+            n_deleted = len(addresses)
+            if not n_deleted:
+                return None
+            # Addresses (fragment << 32 | row) hold for one version only, so it is made on that version's fragments.
+            changed, emptied = [], []
+            for fragment in dataset.get_fragments():
+                inside = addresses[addresses >> 32 == fragment.fragment_id]
+                if len(inside):
+                    left = fragment.delete(sql.is_in("_rowaddr", inside.tolist()))
+                    if left is None:
+                        emptied.append(fragment.fragment_id)
+                    else:
+                        changed.append(left)
+            return lance.LanceOperation.Delete(changed, emptied, "rows chosen by position")
+
+        self._commit_or_retry(operation)
+        return n_deleted
+
+    def _commit_or_retry(self, operation_of: Callable[[lance.LanceDataset], Any]) -> None:
+        """Commit an operation made from the latest version; make it anew when another commit conflicts with it."""
+        self._refuse_if_pinned("write to")
+        while True:
+            dataset = self.dataset
+            operation = operation_of(dataset)
+            if operation is None:
+                return
+            try:
+                lance.LanceDataset.commit(dataset, operation, read_version=dataset.version, max_retries=0)
+            except CommitConflictError:
+                continue
+            return
 
     def delete(self, where: str) -> None:
         """Delete the rows that match, in one commit."""

@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import lance
 import numpy as np
 import pyarrow as pa
-from lance.commit import CommitConflictError
 
 from homeobox.catalog.arrow_schema import rows_to_arrow
 from homeobox.catalog.tables import Table
@@ -77,29 +75,13 @@ class VersionTable:
         AtlasVersionRecord
             `record` with its number.
         """
-        while True:
-            dataset = self.table.dataset
-            taken = self.table.scan(["version"])["version"].to_pylist()
+        numbered = record
+
+        def next_row(present: pa.Table) -> pa.Table:
+            nonlocal numbered
+            taken = present["version"].to_pylist()
             numbered = record.model_copy(update={"version": max(taken, default=-1) + 1})
-            try:
-                _append_if_unchanged(dataset, rows_to_arrow([numbered], dataset.schema, "version table"))
-            except CommitConflictError:
-                continue  # somebody took the number: count again
-            return numbered
+            return rows_to_arrow([numbered], self.table.schema, "version table")
 
-
-def _append_if_unchanged(dataset: lance.LanceDataset, rows: pa.Table) -> None:
-    """Append, but only if nobody committed since `dataset` was read; else raises CommitConflictError.
-
-    A Lance append is rebased onto whatever came in between, so two snapshots could get one number. A commit that
-    states the whole list of fragments is not: one of two such commits loses.
-    """
-    fragments = [fragment.metadata for fragment in dataset.get_fragments()]
-    added = lance.fragment.write_fragments(rows, dataset)
-    first_free = max((fragment.id for fragment in fragments), default=-1) + 1
-    for position, fragment in enumerate(added):
-        fragment.id = first_free + position
-    operation = lance.LanceOperation.Merge(fragments + added, dataset.schema)
-    lance.LanceDataset.commit(dataset, operation, read_version=dataset.version, max_retries=0)
-
-
+        self.table.append_computed(next_row)
+        return numbered

@@ -90,7 +90,9 @@ def pointer_fields(schema: type[BaseModel]) -> dict[str, PointerField]:
             if isinstance(member, type) and issubclass(member, pointer_class)
         ]
         if len(kinds) > 1:
-            raise InvalidPointerFieldError(f"{schema.__name__}.{name}: a pointer field has one pointer type, not a union")
+            raise InvalidPointerFieldError(
+                f"{schema.__name__}.{name}: a pointer field has one pointer type, not a union"
+            )
         if kinds:
             fields[name] = PointerField(name, name, kinds[0], nullable)
     return fields

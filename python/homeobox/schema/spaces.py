@@ -7,7 +7,7 @@ spaces are registered here; users add theirs with :func:`register_spec`.
 Specs are plain data: checking a group needs only its metadata, through the small :class:`GroupMetadata` interface.
 """
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from homeobox.errors import InvalidArgumentError, NotFoundError
 
 
-class DTypeKind(str, Enum):
+class DTypeKind(StrEnum):
     """Kind letter of a NumPy dtype."""
 
     BOOL = "b"
@@ -24,7 +24,7 @@ class DTypeKind(str, Enum):
     FLOAT = "f"
 
 
-class PointerKind(str, Enum):
+class PointerKind(StrEnum):
     """How a cell finds its data: a range of elements (sparse) or a row on axis 0 (dense)."""
 
     SPARSE = "sparse"
