@@ -48,7 +48,9 @@ def test_after_the_commit_began_nothing_is_removed(store):
         store.write("a/c/0", b"x")
         claim.keep_objects()
         raise ValueError
-    assert keys(store) == ["a/c/0"]
+    assert keys(store) == [f"a/{MARKER}", "a/c/0"]
+    with claim_group(store, "a"):  # who asks again has made sure that no cell points there
+        assert keys(store) == [f"a/{MARKER}"]
 
 
 def test_a_held_claim_is_respected(store):

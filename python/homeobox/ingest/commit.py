@@ -45,7 +45,6 @@ def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
         objects = _write_arrays(catalog.store, plan, claim)
         _core.write_manifest(catalog.store, plan.group, objects)
         catalog.layouts.add_rows(plan.layout)
-        catalog.datasets.add(plan.record)
         cells = cell_table(
             catalog.cells_schema,
             catalog.pointer_fields,
@@ -54,10 +53,20 @@ def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
             present={plan.pointer_field.name: _pointers(catalog, plan)},
             n_cells=plan.n_cells,
         )
-        # An append that fails may still have happened, so from here on the arrays stay whatever comes.
+        _add_dataset_row(catalog, plan)
+        # An append that fails may still have happened, so from here on everything stays whatever comes.
         claim.keep_objects()
         catalog.append_cells(cells)
     return plan.n_cells
+
+
+def _add_dataset_row(catalog: Catalog, plan: DatasetPlan) -> None:
+    try:
+        catalog.datasets.add(plan.record)
+    except BaseException:
+        # It may be there all the same, and then names arrays that are about to be removed.
+        remove_pending(catalog, plan.group)
+        raise
 
 
 def _write_arrays(store: _core.Store, plan: DatasetPlan, claim: GroupClaim) -> list[WrittenObject]:

@@ -47,7 +47,7 @@ class GroupClaim:
             self._store.write(_marker_key(self._group), _marker(self._token, self._started, now))
 
     def keep_objects(self) -> None:
-        """From here on an error no longer removes what was written: cells may point to it."""
+        """From here on an error removes nothing: cells may point to it. If none do, the next ingest clears it."""
         self._keep = True
 
     def __enter__(self) -> GroupClaim:
@@ -55,10 +55,10 @@ class GroupClaim:
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         try:
-            if exc_type is not None and not self._keep:
-                _remove_objects(self._store, self._group)
-            else:
+            if exc_type is None:
                 self._store.remove(_marker_key(self._group))
+            elif not self._keep:
+                _remove_objects(self._store, self._group)
         except HomeoboxError:
             if exc_type is None:
                 raise  # else the first error is the one to see; what stays is leftovers, which the next ingest removes

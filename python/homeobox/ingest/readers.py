@@ -149,7 +149,7 @@ def _read_sparse(matrix: Any) -> CsrMatrix:
         raise InvalidArgumentError(
             f"adata.X: indptr promises {n_entries} entries, found {len(csr.indices)} indices and {len(csr.data)} values"
         )
-    indices = csr.indices[:n_entries]
+    indices = np.ascontiguousarray(csr.indices[:n_entries])
     if n_entries and (int(indices.min()) < 0 or int(indices.max()) >= n_columns):
         raise InvalidArgumentError(
             f"adata.X: column indices from {int(indices.min())} to {int(indices.max())}, expected 0 to {n_columns - 1}"
@@ -164,4 +164,4 @@ def _plain_values(values: np.ndarray) -> np.ndarray:
         return values.view(np.uint8)
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InvalidArgumentError(f"adata.X holds {dtype}, expected integers or floats of at most 64 bits")
-    return values.astype(dtype.newbyteorder("="), copy=False)
+    return np.ascontiguousarray(values, dtype=dtype.newbyteorder("="))

@@ -67,16 +67,11 @@ def write_sparse(
     Entries of a row are stored by ascending stored index; repeated entries keep their order.
     `on_rows` hears how many rows were just written.
     """
-    inverse = None
-    if plan.feature_order is not None:
-        inverse = np.empty(len(plan.feature_order), dtype=np.uint32)
-        inverse[plan.feature_order] = np.arange(len(inverse), dtype=np.uint32)
     indices = _open_writer(store, f"{group}/{plan.indices_path}", "uint32", plan.indices)
     values = _open_writer(store, f"{group}/{plan.values_path}", matrix.dtype.name, plan.values)
     for begin, end in matrix.row_blocks():
-        first, last = int(matrix.indptr[begin]), int(matrix.indptr[end])
         row_indices, (row_values,) = _core.reorder_csr(
-            matrix.indptr[begin : end + 1] - first, matrix.indices[first:last], [matrix.data[first:last]], inverse
+            matrix.indptr[begin : end + 1], matrix.indices, [matrix.data], matrix.shape[1], plan.feature_order
         )
         indices.append(row_indices)
         values.append(row_values)

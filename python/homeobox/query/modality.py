@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,7 +125,7 @@ def read_layer(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sp
     """
     if plan.spec.pointer_kind is PointerKind.SPARSE:
         return _read_sparse(session, plan, layer)
-    arrays = [session.layer(plan.spec, group, layer) for group in plan.pointers.groups]
+    arrays = [session.dense_layer(plan.spec, group, layer) for group in plan.pointers.groups]
     pointers = plan.pointers
     return _core.gather_dense(arrays, plan.remaps, pointers.group_of_cell, pointers.begins, plan.features.n_columns)
 
@@ -134,16 +133,19 @@ def read_layer(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sp
 def _read_sparse(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sparse.csr_matrix:
     import scipy.sparse
 
-    pointers, groups = plan.pointers, plan.pointers.groups
+    pointers = plan.pointers
+    path = f"{plan.spec.layers.path}/{layer}"
+    groups = [session.sparse_group(plan.spec, group) for group in pointers.groups]
+    dtype = np.result_type(*(np.dtype(group.layer_dtype(path)) for group in groups))
     indptr, indices, data = _core.gather_csr(
-        [session.sparse_group(plan.spec, group) for group in groups],
+        groups,
         plan.remaps,
-        f"{plan.spec.layers.path}/{layer}",
+        path,
         pointers.group_of_cell,
         pointers.begins,
         pointers.ends,
         plan.features.n_columns,
-        _result_dtype([session.layer_dtype(plan.spec, group, layer) for group in groups]).name,
+        dtype.name,
         sort=True,
     )
     if len(data) <= _INT32_MAX:
@@ -153,7 +155,3 @@ def _read_sparse(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.
     )
     matrix.has_sorted_indices = True
     return matrix
-
-
-def _result_dtype(dtypes: Sequence[np.dtype]) -> np.dtype:
-    return np.result_type(*dtypes)

@@ -14,8 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import numpy as np
-
 from homeobox import _core
 from homeobox.query.var_frame import VarFrame
 from homeobox.schema import ZarrGroupSpec
@@ -51,13 +49,10 @@ class ReadSession:
 
         return self._groups.get((spec.feature_space, group), open_group)
 
-    def layer(self, spec: ZarrGroupSpec, group: str, layer: str) -> _core.Array:
-        """One layer's array, opened; NotFoundError if the group lacks it."""
+    def dense_layer(self, spec: ZarrGroupSpec, group: str, layer: str) -> _core.Array:
+        """One layer's array of a dense group, opened; NotFoundError if the group lacks it."""
         path = f"{group}/{spec.layers.path}/{layer}"
         return self._arrays.get((path,), lambda: _core.Array.open(self.catalog.store, path))
-
-    def layer_dtype(self, spec: ZarrGroupSpec, group: str, layer: str) -> np.dtype:
-        return np.dtype(self.layer(spec, group, layer).dtype)
 
     def var_frame(self, feature_space: str) -> VarFrame:
         """Annotation of the registry's features."""
