@@ -26,6 +26,7 @@ function(hox_set_kernel_flags)
       ${avx2_flags}
       -mavx512f
       -mavx512bw
+      -mavx512cd
       -mavx512dq
       -mavx512vl
       -mavx512vbmi

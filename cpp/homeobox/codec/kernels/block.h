@@ -19,7 +19,7 @@
 namespace hox::codec {
 
 inline constexpr std::uint32_t kBlockFields = 128;
-inline constexpr std::uint32_t kMaxWidth = 31;
+inline constexpr std::uint32_t kMaxWidth = 31;  // of fields and of exceptions: both have five bits in an entry
 // Bytes that a decoder may read past a payload. Callers see to it that they are addressable.
 inline constexpr std::size_t kPayloadSlack = 64;
 // 32 bits per field, however they are split between fields and exceptions, and the octet masks.
@@ -56,13 +56,12 @@ struct BlockKernels {
   void (*encode)(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexcept;
 };
 
-// The best target that this processor runs; HOX_SIMD=plain|avx2|avx512|neon picks a lower one.
+// The best target that this processor runs; HOX_SIMD=plain|avx2|avx512 picks a lower one.
 const BlockKernels& block_kernels() noexcept;
 
 const BlockKernels& plain_block_kernels() noexcept;
 // nullptr where the build or the processor lacks the target.
 const BlockKernels* avx2_block_kernels() noexcept;
 const BlockKernels* avx512_block_kernels() noexcept;
-const BlockKernels* neon_block_kernels() noexcept;
 
 }  // namespace hox::codec

@@ -111,7 +111,7 @@ BlockShape choose_shape(const std::uint32_t* fields) noexcept {
   std::uint32_t octets_longer = 0;
   std::uint32_t best_bytes = longest <= kMaxWidth ? 16 * longest : ~0U;
   // From wide to narrow, so that of two equal shapes the one with fewer exceptions wins.
-  for (std::uint32_t width = longest; width-- > 0;) {
+  for (std::uint32_t width = longest; width-- > longest - std::min(longest, kMaxWidth);) {
     n_longer += fields_of_length[width + 1];
     octets_longer += octets_of_length[width + 1];
     const std::uint32_t high_width = longest - width;

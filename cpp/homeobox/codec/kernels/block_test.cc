@@ -1,0 +1,153 @@
+#include "homeobox/codec/kernels/block.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace hox::codec {
+namespace {
+
+using Fields = std::array<std::uint32_t, kBlockFields>;
+
+std::vector<const BlockKernels*> targets() {
+  std::vector<const BlockKernels*> found = {&plain_block_kernels()};
+  for (const BlockKernels* const target : {avx2_block_kernels(), avx512_block_kernels()})
+    if (target != nullptr) found.push_back(target);
+  return found;
+}
+
+std::uint32_t low_bits(std::uint32_t width) { return width == 0 ? 0 : ~0U >> (32 - width); }
+
+// Fields of at most `width` bits, of which about `n_long` have up to `longest`.
+Fields make_fields(std::mt19937& random, std::uint32_t width, std::uint32_t longest, std::uint32_t n_long) {
+  Fields fields;
+  for (std::uint32_t& field : fields) field = static_cast<std::uint32_t>(random()) & low_bits(width);
+  for (std::uint32_t i = 0; i < n_long; ++i)
+    fields[random() % kBlockFields] = static_cast<std::uint32_t>(random()) & low_bits(longest);
+  return fields;
+}
+
+std::vector<std::byte> encode(const BlockKernels& target, const Fields& fields, BlockShape shape) {
+  std::vector<std::byte> out(shape.payload_bytes() + kPayloadSlack, std::byte{0xa5});
+  target.encode(fields.data(), shape, out.data());
+  out.resize(shape.payload_bytes());
+  return out;
+}
+
+Fields decode(const BlockKernels& target, std::vector<std::byte> payload, BlockShape shape) {
+  payload.resize(payload.size() + kPayloadSlack, std::byte{0xff});  // what lies behind must not matter
+  Fields fields;
+  EXPECT_TRUE(target.decode(payload.data(), shape, fields.data())) << target.name;
+  return fields;
+}
+
+class BlockTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const unsigned seed = std::random_device{}();
+    RecordProperty("seed", static_cast<int>(seed));
+    SCOPED_TRACE(seed);
+    random_.seed(seed);
+    std::cout << "seed " << seed << '\n';
+  }
+  std::mt19937 random_;
+};
+
+TEST_F(BlockTest, EveryTargetEqualsThePlainOneForEveryWidthAndNumberOfExceptions) {
+  for (std::uint32_t width = 0; width <= 32; ++width) {
+    for (std::uint32_t longest = width; longest <= 32; ++longest) {
+      for (const std::uint32_t n_long : {0U, 1U, 3U, 15U, 16U, 17U, 31U, 32U, 33U, 60U, 200U}) {
+        const Fields fields = make_fields(random_, width, longest, n_long);
+        const BlockShape shape = plain_block_kernels().choose_shape(fields.data());
+        const std::vector<std::byte> payload = encode(plain_block_kernels(), fields, shape);
+        for (const BlockKernels* const target : targets()) {
+          const BlockShape chosen = target->choose_shape(fields.data());
+          EXPECT_EQ(chosen.payload_bytes(), shape.payload_bytes()) << target->name;
+          EXPECT_EQ(encode(*target, fields, shape), payload) << target->name << " width " << shape.width;
+          EXPECT_EQ(decode(*target, payload, shape), fields) << target->name << " width " << shape.width;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(BlockTest, EveryShapeDecodesEvenWhenItIsNotTheCheapest) {
+  for (std::uint32_t width = 0; width <= kMaxWidth; ++width) {
+    for (std::uint32_t high_width = 1; width + high_width <= 32 && high_width <= 31; ++high_width) {
+      const Fields fields =
+          make_fields(random_, width, width + high_width, static_cast<std::uint32_t>(random_() % 140));
+      const auto n_long = std::count_if(fields.begin(), fields.end(), [&](auto field) { return field >> width != 0; });
+      std::uint32_t octets = 0;
+      for (std::size_t i = 0; i < kBlockFields; i += 8)
+        octets += std::any_of(fields.begin() + i, fields.begin() + i + 8, [&](auto f) { return f >> width != 0; });
+      const BlockShape shape{width, high_width, 2 + octets + (static_cast<std::uint32_t>(n_long) * high_width + 7) / 8};
+      const std::vector<std::byte> payload = encode(plain_block_kernels(), fields, shape);
+      for (const BlockKernels* const target : targets())
+        EXPECT_EQ(decode(*target, payload, shape), fields) << target->name << " " << width << "+" << high_width;
+    }
+  }
+}
+
+TEST_F(BlockTest, ExceptionSectionsOfAnotherSizeAreRefusedByEveryTarget) {
+  const Fields fields = make_fields(random_, 3, 9, 20);
+  const BlockShape shape{3, 6, 0};
+  for (const BlockKernels* const target : targets()) {
+    for (const std::uint32_t exception_bytes : {0U, 1U, 2U, 500U}) {
+      std::vector<std::byte> payload(kMaxPayloadBytes + kPayloadSlack + 512, std::byte{0x5a});
+      std::memcpy(payload.data(), fields.data(), sizeof fields);
+      Fields out;
+      EXPECT_FALSE(target->decode(payload.data(), {shape.width, shape.high_width, exception_bytes}, out.data()));
+    }
+    EXPECT_FALSE(target->decode(reinterpret_cast<const std::byte*>(fields.data()), {0, 0, 4}, Fields().data()));
+  }
+}
+
+TEST_F(BlockTest, DeltasWrapAtEveryKindOfModulus) {
+  for (const std::uint32_t modulus : {1U, 2U, 3U, 28U, 100U, 256U, 32738U, 65535U, 65536U, 1U << 20, 1U << 31, 0U}) {
+    for (const std::uint32_t step : {0U, 1U}) {
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        Fields fields;
+        const std::uint32_t spread = repeat % 2 == 0 || modulus == 0 ? 5 : modulus;
+        for (std::uint32_t& field : fields)
+          field = static_cast<std::uint32_t>(random_() % spread) % (modulus == 0 ? ~0U : modulus);
+        if (repeat == 0) fields.fill(modulus - 1);
+        const std::uint32_t base = modulus == 0 ? static_cast<std::uint32_t>(random_()) : random_() % modulus;
+        Fields expected = fields;
+        plain_block_kernels().undo_delta(expected.data(), base, step, modulus);
+        for (const BlockKernels* const target : targets()) {
+          Fields found = fields;
+          target->undo_delta(found.data(), base, step, modulus);
+          EXPECT_EQ(found, expected) << target->name << " modulus " << modulus << " step " << step;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(BlockTest, ZigzagAndFloatsEqualThePlainOnes) {
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    const Fields fields = make_fields(random_, static_cast<std::uint32_t>(repeat % 33), 32, repeat % 7);
+    const auto base = static_cast<std::uint32_t>(random_());
+    Fields expected = fields;
+    plain_block_kernels().undo_zigzag(expected.data(), base);
+    const auto n = static_cast<std::uint32_t>(random_() % (kBlockFields + 1));
+    std::array<float, kBlockFields> floats{};
+    const Fields small = make_fields(random_, 20, 20, 0);
+    plain_block_kernels().to_float32(small.data(), -7, n, floats.data());
+    for (const BlockKernels* const target : targets()) {
+      Fields found = fields;
+      target->undo_zigzag(found.data(), base);
+      EXPECT_EQ(found, expected) << target->name;
+      std::array<float, kBlockFields> found_floats{};
+      target->to_float32(small.data(), -7, n, found_floats.data());
+      EXPECT_EQ(found_floats, floats) << target->name << " n " << n;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hox::codec
