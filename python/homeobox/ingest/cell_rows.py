@@ -67,15 +67,17 @@ def cell_table(
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def sparse_pointers(struct: pa.StructType, feature_space: str, group: str, indptr: np.ndarray) -> pa.StructArray:
-    """Row i of the group is the range ``indptr[i] .. indptr[i + 1]`` of its flat arrays."""
-    n_cells = len(indptr) - 1
+def sparse_pointers(
+    struct: pa.StructType, feature_space: str, group: str, begins: np.ndarray, ends: np.ndarray, first_row: int = 0
+) -> pa.StructArray:
+    """Row ``first_row + i`` of the group is the range ``begins[i] .. ends[i]`` of its flat arrays."""
+    n_cells = len(begins)
     children = {
         "feature_space": pa.repeat(pa.scalar(feature_space), n_cells),
         "zarr_group": pa.repeat(pa.scalar(group), n_cells),
-        "start": pa.array(indptr[:-1], type=pa.int64()),
-        "end": pa.array(indptr[1:], type=pa.int64()),
-        "zarr_row": pa.array(np.arange(n_cells, dtype=np.int64)),
+        "start": pa.array(begins, type=pa.int64()),
+        "end": pa.array(ends, type=pa.int64()),
+        "zarr_row": pa.array(np.arange(first_row, first_row + n_cells, dtype=np.int64)),
     }
     return _struct(struct, children)
 

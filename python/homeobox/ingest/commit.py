@@ -99,5 +99,5 @@ def _pointers(catalog: Catalog, plan: DatasetPlan) -> pa.StructArray:
     struct = catalog.cells_schema.field(plan.pointer_field.name).type
     space = plan.spec.feature_space
     if isinstance(plan.matrix, CsrMatrix) and isinstance(plan.arrays, SparsePlan):
-        return sparse_pointers(struct, space, plan.group, plan.matrix.indptr)
+        return sparse_pointers(struct, space, plan.group, plan.matrix.indptr[:-1], plan.matrix.indptr[1:])
     return dense_pointers(struct, space, plan.group, plan.n_cells)

@@ -18,7 +18,15 @@ from homeobox.ingest.obs_columns import convert_obs
 from homeobox.ingest.pending import is_pending
 from homeobox.ingest.readers import CsrMatrix, DenseMatrix, as_csr, read_matrix
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
-from homeobox.schema import AUTO_FIELDS, DatasetRecord, PointerField, PointerKind, ZarrGroupSpec, get_spec
+from homeobox.schema import (
+    AUTO_FIELDS,
+    DatasetRecord,
+    HoxBaseSchema,
+    PointerField,
+    PointerKind,
+    ZarrGroupSpec,
+    get_spec,
+)
 
 if TYPE_CHECKING:
     import anndata
@@ -87,7 +95,7 @@ def plan_dataset(
     UnsupportedError
         A source or feature space that cannot be ingested from an AnnData.
     """
-    _check_writable(catalog)
+    cell_schema = check_writable(catalog)
     spec = get_spec(feature_space)
     _check_layer(spec, layer)
     pointer_field = catalog.pointer_fields.get(feature_space)
@@ -108,7 +116,7 @@ def plan_dataset(
         )
     registry = catalog.registry(feature_space)
     layout_uid, layout = layout_rows(read_feature_uids(adata.var), registry)
-    obs = convert_obs(adata.obs, _obs_fields(catalog), catalog.cell_schema.model_fields)
+    obs = convert_obs(adata.obs, obs_fields(catalog), cell_schema.model_fields)
     matrix, arrays = _plan_arrays(spec, layer, matrix, encoding, by_expression)
     return DatasetPlan(
         spec=spec,
@@ -122,7 +130,8 @@ def plan_dataset(
     )
 
 
-def _check_writable(catalog: Catalog) -> None:
+def check_writable(catalog: Catalog) -> type[HoxBaseSchema]:
+    """The schema class of the cells to be added; refuses an atlas that cannot take any."""
     if catalog.read_only:
         raise InvalidArgumentError(
             f"the atlas {catalog.location} is checked out at version {catalog.version} and read-only; "
@@ -130,6 +139,7 @@ def _check_writable(catalog: Catalog) -> None:
         )
     if catalog.cell_schema is None:
         raise InvalidArgumentError("Cannot ingest data into an atlas opened without a cell schema")
+    return catalog.cell_schema
 
 
 def _check_layer(spec: ZarrGroupSpec, layer: str) -> None:
@@ -175,7 +185,8 @@ def _wants_expression_order(options: IngestOptions) -> bool:
     return options.feature_order == "expression" and options.codec != "bitpacking"
 
 
-def _obs_fields(catalog: Catalog) -> list[pa.Field]:
+def obs_fields(catalog: Catalog) -> list[pa.Field]:
+    """Columns of the cell table that describe a cell: neither uids nor pointers."""
     return [
         field
         for field in catalog.cells_schema
