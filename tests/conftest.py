@@ -104,3 +104,50 @@ def _add_described_dataset(
 
 def _write_node(store: Store, path: str, node: dict) -> None:
     store.write(f"{path.rstrip('/')}/zarr.json", json.dumps({**node, "zarr_format": 3}).encode())
+
+
+@pytest.fixture
+def gene_class() -> type:
+    """A registry row with one column of the user's."""
+    from homeobox.schema import FeatureBaseSchema
+
+    class GeneFeature(FeatureBaseSchema):
+        gene_symbol: str
+
+    return GeneFeature
+
+
+@pytest.fixture
+def cell_class() -> type:
+    """A cell with one pointer and no obs columns, as in the quickstart."""
+    from homeobox.schema import HoxBaseSchema, SparseZarrPointer
+
+    class CellSchema(HoxBaseSchema):
+        gene_expression: SparseZarrPointer | None = None
+
+    return CellSchema
+
+
+@pytest.fixture
+def empty_atlas(tmp_path: Path, gene_class: type, cell_class: type) -> RaggedAtlas:
+    """A writable atlas without features and cells, at ``tmp_path / "atlas"``."""
+    import homeobox as hox
+
+    return hox.create_or_open_atlas(
+        tmp_path / "atlas",
+        "cells",
+        cell_class,
+        "datasets",
+        hox.DatasetRecord,
+        registry_schemas={"gene_expression": gene_class},
+    )
+
+
+@pytest.fixture
+def described_atlas(empty_atlas: RaggedAtlas, gene_class: type, small_pbmc: SmallPbmc) -> RaggedAtlas:
+    """`empty_atlas` with 60 real gene names, indexed, and 20 cells of one dataset whose arrays have only metadata."""
+    genes = small_pbmc.genes[:60]
+    empty_atlas.register_features("gene_expression", [gene_class(uid=g, gene_symbol=g) for g in genes])
+    empty_atlas.optimize()
+    _add_described_dataset(empty_atlas, "pbmc/first", genes[:40], 20)
+    return empty_atlas

@@ -93,6 +93,8 @@ def _group(catalog: Catalog, path: str, feature_space: str) -> Iterator[str]:
 
 
 def _layout(catalog: Catalog, layout_uid: str, feature_space: str, path: str) -> list[str]:
+    if not catalog.layouts.exists(layout_uid):
+        return [f"no such layout is stored (dataset of zarr group '{path}')"]
     return validate_feature_layout(
         catalog.layouts.table,
         layout_uid,

@@ -1,0 +1,231 @@
+"""Snapshots: what they freeze, what they refuse, and that nothing destroys them."""
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import lance
+import pytest
+
+import homeobox as hox
+from homeobox.errors import NotFoundError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "atlas"
+
+
+def test_snapshots_count_from_zero(
+    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, small_pbmc: object
+) -> None:
+    assert described_atlas.snapshot() == 0
+    add_described_dataset(described_atlas, "second", small_pbmc.genes[5:20], 15)
+    assert described_atlas.snapshot() == 1
+    versions = hox.RaggedAtlas.list_versions(root)
+    assert versions["version"].to_list() == [0, 1]
+    assert versions["total_cells"].to_list() == [20, 35]
+    assert versions["registry_table_names"].to_list() == ['{"gene_expression": "gene_expression_registry"}'] * 2
+    assert versions["zarr_store_uri"].to_list() == [f"file://{root}/zarr_store"] * 2
+    for version, n_cells in ((0, 20), (1, 35)):
+        atlas = hox.RaggedAtlas.checkout(root, version)
+        assert (atlas.version, atlas.query().count()) == (version, n_cells)
+    assert hox.RaggedAtlas.checkout_latest(str(root) + "/").version == 1
+
+
+def test_a_checkout_sees_nothing_of_what_comes_later(
+    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, gene_class: type
+) -> None:
+    described_atlas.snapshot()
+    frozen = hox.RaggedAtlas.checkout_latest(root)
+    described_atlas.register_features("gene_expression", [gene_class(uid="new", gene_symbol="new")])
+    add_described_dataset(described_atlas, "second", ["new"], 5)
+    described_atlas.optimize()
+    for atlas in (frozen, hox.RaggedAtlas.checkout(root, 0)):
+        assert atlas.catalog.count_cells() == 20
+        assert atlas.list_datasets()["zarr_group"].to_list() == ["pbmc/first"]
+        assert atlas.feature_registry("gene_expression").height == 60
+        assert atlas.cell_table.count_rows() == 20
+        assert atlas.validate() == []
+
+
+def test_a_checkout_is_read_only(described_atlas: hox.RaggedAtlas, root: Path, gene_class: type) -> None:
+    described_atlas.snapshot()
+    atlas = hox.RaggedAtlas.checkout_latest(root)
+    feature = gene_class(uid="new", gene_symbol="new")
+    for write in (
+        lambda: atlas.register_features("gene_expression", [feature]),
+        lambda: atlas.catalog.append_cells(atlas.catalog.scan_cells()),
+        atlas.optimize,
+        atlas.snapshot,
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            write()
+
+
+def test_only_a_checkout_can_be_queried(described_atlas: hox.RaggedAtlas) -> None:
+    for error in (RuntimeError, ValueError):
+        with pytest.raises(error, match=r"query\(\) is only available on a versioned atlas"):
+            described_atlas.query()
+
+
+def test_missing_versions_are_told(described_atlas: hox.RaggedAtlas, root: Path) -> None:
+    with pytest.raises(ValueError, match="No snapshots found in atlas"):
+        hox.RaggedAtlas.checkout_latest(root)
+    described_atlas.snapshot()
+    for error in (ValueError, NotFoundError):
+        with pytest.raises(error, match=r"Atlas version 99 not found; snapshots that exist: \[0\]"):
+            hox.RaggedAtlas.checkout(root, 99)
+    with pytest.raises(ValueError, match="Atlas version 99 not found"):
+        hox.RaggedAtlas.restore(root, 99)
+
+
+def test_an_atlas_with_faults_takes_no_snapshot(described_atlas: hox.RaggedAtlas, root: Path, gene_class: type) -> None:
+    described_atlas.register_features("gene_expression", [gene_class(uid="new", gene_symbol="new")])
+    described_atlas.catalog.store.remove("pbmc/first/csr/indices/zarr.json")
+    with pytest.raises(ValueError, match="Atlas validation failed") as caught:
+        described_atlas.snapshot()
+    assert str(caught.value).splitlines()[1:] == [
+        "- Registry 'gene_expression': 1 row(s) have no global_index; run optimize()",
+        "- zarr group 'pbmc/first': missing required array 'csr/indices'",
+    ]
+    assert hox.RaggedAtlas.list_versions(root).height == 0
+
+
+def test_snapshot_sees_what_other_handles_wrote(
+    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, cell_class: type, small_pbmc: object
+) -> None:
+    other = hox.RaggedAtlas.open(root, "cells", cell_class)
+    add_described_dataset(other, "second", small_pbmc.genes[:3], 15)
+    described_atlas.snapshot()
+    assert hox.RaggedAtlas.checkout_latest(root).catalog.count_cells() == 35
+
+
+def test_optimize_keeps_every_recorded_version(
+    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, small_pbmc: object
+) -> None:
+    described_atlas.snapshot()
+    for number in range(3):
+        add_described_dataset(described_atlas, f"more{number}", small_pbmc.genes[number : number + 9], 7)
+        described_atlas.optimize()
+    assert len(described_atlas.catalog.cells.table.dataset.get_fragments()) == 1
+    # As if all of it were old: what prunes by age would take these files now.
+    long_ago = (datetime.datetime.now() - datetime.timedelta(days=30)).timestamp()
+    for path in (root / "lance_db").rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    described_atlas.optimize()
+    atlas = hox.RaggedAtlas.checkout(root, 0)
+    assert atlas.catalog.scan_cells().num_rows == 20
+    assert atlas.validate() == []
+    assert not lance.dataset(f"{root}/lance_db/cells.lance").tags.list()
+
+
+def test_optimize_can_be_repeated(described_atlas: hox.RaggedAtlas) -> None:
+    described_atlas.optimize()
+    tables = [described_atlas.catalog.registry("gene_expression").table, described_atlas.catalog.layouts.table]
+    before = [table.version for table in tables]
+    described_atlas.optimize()
+    assert [table.version for table in tables] == before
+
+
+def test_restore_makes_a_snapshot_the_present(
+    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, cell_class: type, small_pbmc: object
+) -> None:
+    described_atlas.snapshot()
+    add_described_dataset(described_atlas, "second", small_pbmc.genes[:3], 15)
+    described_atlas.snapshot()
+    restored = hox.RaggedAtlas.restore(root, 0, cell_class)
+    assert restored.version is None
+    assert restored.catalog.count_cells() == 20
+    assert restored.list_datasets()["zarr_group"].to_list() == ["pbmc/first"]
+    assert described_atlas.catalog.count_cells() == 20
+    assert restored.snapshot() == 2
+    assert [hox.RaggedAtlas.checkout(root, v).catalog.count_cells() for v in range(3)] == [20, 35, 20]
+
+
+def test_a_moved_atlas_opens(described_atlas: hox.RaggedAtlas, root: Path, tmp_path: Path) -> None:
+    described_atlas.snapshot()
+    moved = tmp_path / "else where"
+    shutil.move(root, moved)
+    atlas = hox.RaggedAtlas.checkout_latest(moved)
+    assert atlas.catalog.store_uri == f"file://{moved}/zarr_store"
+    assert atlas.validate() == []
+    assert hox.RaggedAtlas.open(moved, "cells").validate() == []
+
+
+def test_a_copy_reads_its_own_arrays(described_atlas: hox.RaggedAtlas, root: Path, tmp_path: Path) -> None:
+    described_atlas.snapshot()
+    shutil.copytree(root, tmp_path / "copy")
+    assert hox.RaggedAtlas.checkout_latest(tmp_path / "copy").catalog.store_uri == f"file://{tmp_path}/copy/zarr_store"
+
+
+def test_a_relative_path_stays_good_after_chdir(
+    described_atlas: hox.RaggedAtlas, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described_atlas.snapshot()
+    monkeypatch.chdir(tmp_path)
+    atlas = hox.RaggedAtlas.checkout_latest("./atlas/")
+    monkeypatch.chdir("/")
+    assert atlas.catalog.scan_cells(["uid"]).num_rows == 20
+
+
+def test_an_own_version_table(tmp_path: Path, cell_class: type) -> None:
+    atlas = hox.RaggedAtlas.create(
+        tmp_path, "cells", cell_class, "ds", hox.DatasetRecord, registry_schemas={}, version_table_name="mine"
+    )
+    assert atlas.snapshot() == 0
+    assert hox.RaggedAtlas.list_versions(tmp_path, version_table_name="mine").height == 1
+    assert hox.RaggedAtlas.checkout_latest(tmp_path, version_table_name="mine").version == 0
+    with pytest.raises(ValueError, match="not found"):
+        hox.RaggedAtlas.checkout_latest(tmp_path)
+
+
+_SIX_SNAPSHOTS = """
+import json, os, sys, time
+import homeobox as hox
+root, begin = sys.argv[1:]
+atlas = hox.RaggedAtlas.open(root, "cells")
+print(flush=True)
+while not os.path.exists(begin):
+    time.sleep(0.001)
+print(json.dumps([atlas.snapshot() for _ in range(6)]))
+"""
+
+
+@pytest.mark.slow
+def test_racing_snapshots_get_numbers_of_their_own(
+    described_atlas: hox.RaggedAtlas, root: Path, tmp_path: Path
+) -> None:
+    begin = tmp_path / "begin"
+    command = [sys.executable, "-c", _SIX_SNAPSHOTS, str(root), str(begin)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    begin.touch()
+    given = [number for process in processes for number in json.loads(process.communicate(timeout=120)[0])]
+    assert sorted(given) == list(range(18))
+    assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == list(range(18))
+
+
+def test_a_snapshot_that_loses_the_race_takes_the_next_number(
+    described_atlas: hox.RaggedAtlas, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = hox.RaggedAtlas.open(root, "cells")
+    write_fragments, raced = lance.fragment.write_fragments, []
+
+    def write_after_a_rival(*args: object, **kwargs: object) -> object:
+        written = write_fragments(*args, **kwargs)
+        if not raced:
+            raced.append(True)
+            assert other.snapshot() == 0
+        return written
+
+    monkeypatch.setattr(lance.fragment, "write_fragments", write_after_a_rival)
+    assert described_atlas.snapshot() == 1
+    assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == [0, 1]
