@@ -8,4 +8,7 @@ NB_MODULE(_core, m) {
   hox::bindings::bind_runtime(m);
   hox::bindings::bind_io(m);
   hox::bindings::bind_obstore(m);
+  hox::bindings::bind_codec(m);
+  hox::bindings::bind_zarr(m);
+  hox::bindings::bind_ragged(m);
 }

@@ -49,6 +49,11 @@ class Array {
   std::uint64_t chunk_elements() const noexcept;
   std::uint64_t n_chunks() const noexcept;
 
+  // Throws InvalidArgument or OutOfRange, naming the axis, unless [begin, end) is a box of the array.
+  void check_box(std::span<const std::uint64_t> begin, std::span<const std::uint64_t> end) const;
+  // Rows in all of the ranges. Throws InvalidArgument or OutOfRange, naming the range.
+  std::uint64_t count_rows(std::span<const std::int64_t> begins, std::span<const std::int64_t> ends) const;
+
   // The half-open box [begin, end) per axis, in C order, into `out`. Decodes chunks in parallel on the CPU pool.
   void read(std::span<const std::uint64_t> begin, std::span<const std::uint64_t> end, std::span<std::byte> out,
             const ReadOptions& options = {}) const;

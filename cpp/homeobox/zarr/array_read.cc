@@ -154,20 +154,42 @@ void check_room(std::span<std::byte> out, Extents out_shape, std::size_t width) 
 
 }  // namespace
 
+void Array::check_box(Extents begin, Extents end) const {
+  const Coordinates& shape = grid().shape();
+  if (begin.size() != shape.size() || end.size() != shape.size())
+    fail<InvalidArgument>("array {}: {} axes expected, found begin of {} and end of {}", path(), shape.size(),
+                          begin.size(), end.size());
+  for (std::size_t axis = 0; axis < shape.size(); ++axis)
+    if (begin[axis] > end[axis] || end[axis] > shape[axis])
+      fail<OutOfRange>("array {}: axis {}: {} to {} leaves 0 to {}", path(), axis, begin[axis], end[axis], shape[axis]);
+}
+
+std::uint64_t Array::count_rows(std::span<const std::int64_t> begins, std::span<const std::int64_t> ends) const {
+  if (grid().rank() == 0) fail<InvalidArgument>("array {}: ranges need an axis, the array has none", path());
+  if (begins.size() != ends.size())
+    fail<InvalidArgument>("array {}: as many ends as begins expected, found {} and {}", path(), ends.size(),
+                          begins.size());
+  const std::uint64_t n_rows = grid().shape()[0];
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < begins.size(); ++i) {
+    if (begins[i] < 0 || begins[i] > ends[i] || static_cast<std::uint64_t>(ends[i]) > n_rows)
+      fail<OutOfRange>("array {}: range {}: {} to {} leaves 0 to {}", path(), i, begins[i], ends[i], n_rows);
+    const auto next = checked_add(total, static_cast<std::uint64_t>(ends[i] - begins[i]));
+    if (!next) fail<InvalidArgument>("array {}: the ranges hold too many rows", path());
+    total = *next;
+  }
+  return total;
+}
+
 void Array::read(Extents begin, Extents end, std::span<std::byte> out, const ReadOptions& options) const {
+  check_box(begin, end);
   const ChunkGrid& grid_ = grid();
   const std::size_t rank = grid_.rank();
-  if (begin.size() != rank || end.size() != rank)
-    fail<InvalidArgument>("array {}: {} axes expected, found begin of {} and end of {}", path(), rank, begin.size(),
-                          end.size());
   Coordinates out_shape(rank);
   Coordinates first_chunk(rank);
   Coordinates box_chunks(rank);
   std::uint64_t n_chunks = 1;
   for (std::size_t axis = 0; axis < rank; ++axis) {
-    if (begin[axis] > end[axis] || end[axis] > grid_.shape()[axis])
-      fail<OutOfRange>("array {}: axis {}: {} to {} leaves 0 to {}", path(), axis, begin[axis], end[axis],
-                       grid_.shape()[axis]);
     out_shape[axis] = end[axis] - begin[axis];
     first_chunk[axis] = begin[axis] / grid_.chunk_shape()[axis];
     box_chunks[axis] = out_shape[axis] == 0 ? 0 : ceil_divide(end[axis], grid_.chunk_shape()[axis]) - first_chunk[axis];
@@ -213,16 +235,12 @@ struct RowPiece {
   std::uint64_t out_row;
 };
 
-std::vector<RowPiece> split_at_bands(const Array& array, std::span<const std::int64_t> begins,
+std::vector<RowPiece> split_at_bands(std::uint64_t band_rows, std::span<const std::int64_t> begins,
                                      std::span<const std::int64_t> ends) {
-  const std::uint64_t n_rows = array.grid().shape()[0];
-  const std::uint64_t band_rows = array.grid().chunk_shape()[0];
   std::vector<RowPiece> pieces;
   pieces.reserve(begins.size());
   std::uint64_t out_row = 0;
   for (std::size_t i = 0; i < begins.size(); ++i) {
-    if (begins[i] < 0 || begins[i] > ends[i] || static_cast<std::uint64_t>(ends[i]) > n_rows)
-      fail<OutOfRange>("array {}: range {}: {} to {} leaves 0 to {}", array.path(), i, begins[i], ends[i], n_rows);
     const auto end = static_cast<std::uint64_t>(ends[i]);
     auto row = static_cast<std::uint64_t>(begins[i]);
     while (row < end) {
@@ -238,38 +256,24 @@ std::vector<RowPiece> split_at_bands(const Array& array, std::span<const std::in
   return pieces;
 }
 
-std::uint64_t total_rows(const Array& array, std::span<const std::int64_t> begins, std::span<const std::int64_t> ends) {
-  std::uint64_t rows = 0;
-  for (std::size_t i = 0; i < begins.size(); ++i) {
-    if (begins[i] > ends[i]) continue;  // refused later, with its number
-    const auto next = checked_add(rows, static_cast<std::uint64_t>(ends[i]) - static_cast<std::uint64_t>(begins[i]));
-    if (!next) fail<InvalidArgument>("array {}: the ranges hold too many rows", array.path());
-    rows = *next;
-  }
-  return rows;
-}
-
 }  // namespace
 
 void Array::read_ranges(std::span<const std::int64_t> begins, std::span<const std::int64_t> ends,
                         std::span<std::byte> out, const ReadOptions& options) const {
   const ChunkGrid& grid_ = grid();
   const std::size_t rank = grid_.rank();
-  if (rank == 0) fail<InvalidArgument>("array {}: ranges need an axis, the array has none", path());
-  if (begins.size() != ends.size())
-    fail<InvalidArgument>("array {}: as many ends as begins expected, found {} and {}", path(), ends.size(),
-                          begins.size());
-  const std::vector<RowPiece> pieces = split_at_bands(*this, begins, ends);
+  const std::uint64_t n_rows = count_rows(begins, ends);
   Coordinates out_shape = grid_.shape();
-  out_shape[0] = total_rows(*this, begins, ends);
+  out_shape[0] = n_rows;
   check_room(out, out_shape, element_bytes(metadata().dtype));
   if (out.empty()) return;
+  const std::vector<RowPiece> pieces = split_at_bands(grid_.chunk_shape()[0], begins, ends);
 
   // Bands in use, and the pieces of each.
   std::vector<std::size_t> band_begins;
   for (std::size_t i = 0; i < pieces.size(); ++i)
     if (i == 0 || pieces[i].band != pieces[i - 1].band) band_begins.push_back(i);
-  const std::uint64_t chunks_per_band = grid_.n_chunks() / grid_.chunks()[0];
+  const std::uint64_t chunks_per_band = grid_.chunks_per_row();
   std::vector<std::uint64_t> chunks;
   chunks.reserve(band_begins.size() * chunks_per_band);
   for (const std::size_t first : band_begins)

@@ -6,11 +6,14 @@
 namespace hox::zarr {
 namespace {
 
+// Leaves room for sizes in bytes and for rounding up to whole chunks.
+constexpr std::uint64_t kMaxProduct = std::uint64_t{1} << 60;
+
 std::uint64_t product(const Coordinates& extents, const char* what) {
   std::uint64_t result = 1;
   for (const std::uint64_t extent : extents) {
     const auto next = checked_multiply(result, extent);
-    if (!next) fail<InvalidArgument>("the number of {} overflows: {}", what, fmt::join(extents, " x "));
+    if (!next || *next > kMaxProduct) fail<InvalidArgument>("too many {}: {}", what, fmt::join(extents, " x "));
     result = *next;
   }
   return result;
