@@ -10,7 +10,7 @@ Lance reports a caller's mistake (unknown column, bad SQL) as ValueError; it lea
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import lance
 import numpy as np
@@ -22,7 +22,7 @@ from homeobox.catalog.location import AtlasLocation
 from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 # 2.1 is the newest file format that homeobox 0.2.2 can filter, append to and optimize; 2.2 makes it crash.
-FILE_FORMAT = "2.1"
+FILE_FORMAT: Final = "2.1"
 
 
 class TableNotFoundError(NotFoundError, ValueError):

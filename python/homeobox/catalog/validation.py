@@ -3,7 +3,8 @@
 Metadata only; no array data is read. Every check reports and none raises, so that one fault does not hide another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow.compute as pc
@@ -36,25 +37,27 @@ def validate(
     list of str
         One message per fault; empty when all is well.
     """
-    faults = [fault for field in catalog.pointer_fields for fault in _told(field, lambda f=field: _pointer(catalog, f))]
+    faults: list[str] = []
+    for name in catalog.pointer_fields:
+        faults += _told(f"pointer '{name}'", partial(_pointer, catalog, name))
     if check_registries:
         for space, registry in catalog.registries.items():
-            faults += _told(f"Registry '{space}'", lambda r=registry: _registry(r))
+            faults += _told(f"Registry '{space}'", partial(_registry, registry))
     datasets = catalog.datasets.arrow().select(["zarr_group", "feature_space", "layout_uid"]).to_pylist()
     if check_zarr:
         for path, space in dict.fromkeys((row["zarr_group"], row["feature_space"]) for row in datasets):
-            faults += _told(f"zarr group '{path}'", lambda p=path, s=space: _group(catalog, p, s))
+            faults += _told(f"zarr group '{path}'", partial(_group, catalog, path, space))
     if check_var_dfs:
         # Datasets with one layout share one check; a dense group also says how many features it has.
         layouts = {(row["layout_uid"], row["feature_space"]): row["zarr_group"] for row in datasets}
         for (layout_uid, space), path in layouts.items():
             if layout_uid:
                 where = f"_feature_layouts '{layout_uid}'"
-                faults += _told(where, lambda u=layout_uid, s=space, p=path: _layout(catalog, u, s, p))
+                faults += _told(where, partial(_layout, catalog, layout_uid, space, path))
     return faults
 
 
-def _told(where: str, check: Callable[[], Iterator[str] | list[str]]) -> list[str]:
+def _told(where: str, check: Callable[[], Iterable[str]]) -> list[str]:
     """The messages of one check, headed by what was checked; what it raises becomes a message too."""
     faults: list[str] = []
     try:

@@ -7,6 +7,7 @@ strings, zeros), never a null: that is what the format says and what readers tes
 import types
 import typing
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, model_validator
 
@@ -70,7 +71,7 @@ class PointerField:
         return list((SparseZarrPointer if self.kind is PointerKind.SPARSE else DenseZarrPointer).model_fields)
 
 
-def split_optional(annotation: object) -> tuple[list[object], bool]:
+def split_optional(annotation: Any) -> tuple[list[Any], bool]:
     """The types of a union without None, and whether None was among them. ``X`` alone gives ``([X], False)``."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = typing.get_args(annotation)
