@@ -5,18 +5,19 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "arrays.h"
 #include "bindings.h"
 #include "homeobox/base/error.h"
 #include "homeobox/ragged/dense_gather.h"
 #include "homeobox/ragged/sparse_group.h"
 #include "homeobox/ragged/stored_order.h"
+#include "ndarray.h"
 #include "ragged_doc.h"
 
 namespace hox::bindings {
@@ -33,11 +34,15 @@ std::span<const T> span_of(const Vector<T>& vector) {
   return {vector.data(), vector.shape(0)};
 }
 
+nb::object to_vector(RawBuffer memory, DataType dtype, std::uint64_t n) {
+  return to_ndarray(std::move(memory), dtype, {&n, 1});
+}
+
 nb::object feature_order_of(const SparseGroup& group) {
   if (group.feature_order().empty()) return nb::none();
   RawBuffer copy(group.feature_order().size() * sizeof(std::uint32_t));
   std::memcpy(copy.data(), group.feature_order().data(), copy.size());
-  return to_numpy(std::move(copy), DataType::kUint32, {group.feature_order().size()});
+  return to_vector(std::move(copy), DataType::kUint32, group.feature_order().size());
 }
 
 std::string layer_dtype(const SparseGroup& group, const std::string& layer) {
@@ -51,7 +56,7 @@ nb::tuple gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
                      const Vector<std::int64_t>& ends, std::int64_t n_columns, const std::string& dtype, bool sort) {
   if (remaps.size() != groups.size())
     fail<InvalidArgument>("remaps: one per group expected, found {} for {}", remaps.size(), groups.size());
-  const DataType result_type = require_data_type(dtype);
+  const DataType result_type = dtype_from_name(dtype);
   ragged::CsrMatrix matrix = [&] {
     const nb::gil_scoped_release release;
     std::vector<ragged::GatherGroup> prepared;
@@ -64,9 +69,9 @@ nb::tuple gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
   const auto n_entries = static_cast<std::size_t>(matrix.indptr.back());
   RawBuffer indptr(matrix.indptr.size() * sizeof(std::int64_t));
   std::memcpy(indptr.data(), matrix.indptr.data(), indptr.size());
-  return nb::make_tuple(to_numpy(std::move(indptr), DataType::kInt64, {matrix.indptr.size()}),
-                        to_numpy(std::move(matrix.indices), DataType::kInt32, {n_entries}),
-                        to_numpy(std::move(matrix.data), matrix.dtype, {n_entries}));
+  return nb::make_tuple(to_vector(std::move(indptr), DataType::kInt64, matrix.indptr.size()),
+                        to_vector(std::move(matrix.indices), DataType::kInt32, n_entries),
+                        to_vector(std::move(matrix.data), matrix.dtype, n_entries));
 }
 
 nb::object gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& layers,
@@ -81,14 +86,15 @@ nb::object gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& l
     const nb::gil_scoped_release release;
     return ragged::gather_dense(groups, span_of(group_of_cell), span_of(positions), n_columns);
   }();
-  return to_numpy(std::move(matrix), DataType::kFloat32, {group_of_cell.shape(0), static_cast<std::size_t>(n_columns)});
+  const std::array<std::uint64_t, 2> shape = {group_of_cell.shape(0), static_cast<std::uint64_t>(n_columns)};
+  return to_ndarray(std::move(matrix), DataType::kFloat32, shape);
 }
 
 nb::object feature_order(const Vector<double>& totals) {
   const std::vector<std::uint32_t> order = ragged::feature_order(span_of(totals));
   RawBuffer copy(order.size() * sizeof(std::uint32_t));
   std::memcpy(copy.data(), order.data(), copy.size());
-  return to_numpy(std::move(copy), DataType::kUint32, {order.size()});
+  return to_vector(std::move(copy), DataType::kUint32, order.size());
 }
 
 using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -123,15 +129,15 @@ nb::tuple reorder_csr(const Vector<std::int64_t>& indptr, const AnyVector& indic
     layers.push_back({static_cast<const std::byte*>(values.data()), value_bytes, reordered.back().data()});
   }
   {
-    const DataType index_dtype = data_type_of(indices.dtype());
+    const DataType index_dtype = dtype_of(AnyArray(indices));
     const nb::gil_scoped_release release;
     ragged::reorder_rows({span_of(indptr), index_dtype, static_cast<const std::byte*>(indices.data())}, layers,
                          n_features, stored_of_local, 0, indptr.shape(0) - 1, stored.as<std::uint32_t>());
   }
   nb::list results;
   for (std::size_t i = 0; i < data.size(); ++i)
-    results.append(to_numpy(std::move(reordered[i]), data_type_of(data[i].dtype()), {n_entries}));
-  return nb::make_tuple(to_numpy(std::move(stored), DataType::kUint32, {n_entries}), results);
+    results.append(to_vector(std::move(reordered[i]), dtype_of(AnyArray(data[i])), n_entries));
+  return nb::make_tuple(to_vector(std::move(stored), DataType::kUint32, n_entries), results);
 }
 
 }  // namespace
