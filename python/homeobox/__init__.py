@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         validate_feature_layout,
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
-    from homeobox.ingest import add_from_anndata
+    from homeobox.ingest import add_anndata_batch, add_from_anndata
     from homeobox.schema import (
         DatasetRecord,
         DenseZarrPointer,
@@ -62,7 +62,7 @@ _MODULE_OF = {
         "validate_feature_layout",
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
-    "homeobox.ingest": ["add_from_anndata"],
+    "homeobox.ingest": ["add_anndata_batch", "add_from_anndata"],
     "homeobox.schema": [
         "DatasetRecord",
         "DenseZarrPointer",
@@ -103,6 +103,7 @@ __all__ = [
     "UnsupportedError",
     "ZarrGroupSpec",
     "__version__",
+    "add_anndata_batch",
     "add_from_anndata",
     "build_feature_layout_df",
     "compute_layout_uid",

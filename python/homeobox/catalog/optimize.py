@@ -2,6 +2,9 @@
 
 Compaction here never prunes: a version that a snapshot recorded stays readable for good. (lancedb's own ``optimize()``
 removes versions older than a week, recorded or not.) Safe to repeat, and to interrupt between any two commits.
+
+No table gets an index on its uids: a registry or layout is read whole and kept, which takes as long as an indexed
+look-up of three uids (7 ms, 33,000 features), and the index would cost 430 KB.
 """
 
 import logging
