@@ -18,24 +18,37 @@ namespace {
 // Rows are encoded when so many bytes of them are there, or a shard is complete: enough chunks for every thread.
 constexpr std::uint64_t kGroupBytes = std::uint64_t{16} << 20;
 
-// zarr-python's spelling: an object even where a bare name would do, and no endian for elements of one byte.
-Json normalize_codecs(const Json& codecs, DataType dtype) {
-  if (!codecs.is_array()) fail<InvalidArgument>("codecs: a list expected, found {}", codecs.dump());
+// What the codecs say of themselves, which leaves out what only steers the writer, with members in the caller's order.
+Json stored_codecs(const codec::CodecChain& chain, const Json& given) {
   Json result = Json::array();
-  for (const Json& codec : codecs) {
-    Json entry = codec.is_string() ? Json{{"name", codec}} : codec;
-    if (entry.is_object() && entry.contains("name") && entry["name"] == "bytes") {
-      if (element_bytes(dtype) == 1)
-        entry.erase("configuration");
-      else if (!entry.contains("configuration"))
-        entry["configuration"] = {{"endian", "little"}};
+  const nlohmann::json codecs = chain.to_json();
+  for (std::size_t i = 0; i < codecs.size(); ++i) {
+    const nlohmann::json& own = codecs[i];
+    Json entry = {{"name", own["name"]}};
+    if (own.contains("configuration")) {
+      Json configuration = Json::object();
+      if (given[i].is_object() && given[i].contains("configuration"))
+        for (const auto& [member, value] : given[i]["configuration"].items())
+          if (own["configuration"].contains(member)) configuration[member] = own["configuration"][member];
+      for (const auto& [member, value] : own["configuration"].items()) configuration[member] = value;
+      entry["configuration"] = std::move(configuration);
     }
     result.push_back(std::move(entry));
   }
   return result;
 }
 
-ArrayMetadata make_metadata(const ArrayOptions& options, std::string_view path) {
+codec::CodecChain make_chain(const ArrayOptions& options, std::string_view path) {
+  try {
+    return codec::CodecChain::parse(options.codecs, codec::make_chunk_spec(options.dtype, options.chunk_shape));
+  } catch (const InvalidArgument& error) {
+    fail<InvalidArgument>("array {}: {}", path, error.what());
+  } catch (const Unsupported& error) {
+    fail<Unsupported>("array {}: {}", path, error.what());
+  }
+}
+
+ArrayMetadata make_metadata(const ArrayOptions& options, const codec::CodecChain& chain, std::string_view path) {
   ArrayMetadata metadata;
   metadata.shape = options.shape;
   metadata.dtype = options.dtype;
@@ -43,7 +56,7 @@ ArrayMetadata make_metadata(const ArrayOptions& options, std::string_view path) 
   metadata.shard_shape = options.shard_shape.value_or(options.chunk_shape);
   metadata.chunk_shape = options.chunk_shape;
   metadata.fill_value.resize(element_bytes(options.dtype));
-  metadata.codecs = normalize_codecs(options.codecs, options.dtype);
+  metadata.codecs = stored_codecs(chain, options.codecs);
   metadata.index_encoding.at_end = options.index_at_end;
   metadata.attributes = options.attributes;
   if (metadata.shape.empty()) fail<InvalidArgument>("array {}: at least one axis expected", path);
@@ -61,8 +74,8 @@ struct ArrayWriter::Impl {
   Impl(std::shared_ptr<Store> store_in, std::string_view path_in, const ArrayOptions& options)
       : store(std::move(store_in)),
         path(path_in),
-        metadata(make_metadata(options, path_in)),
-        chain(codec::CodecChain::parse(metadata.codecs, codec::make_chunk_spec(metadata.dtype, metadata.chunk_shape))),
+        chain(make_chain(options, path_in)),
+        metadata(make_metadata(options, chain, path_in)),
         grid(ChunkGrid::make(metadata)),
         encoder(metadata, chain, grid) {
     shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding);  // must not overflow later
@@ -110,8 +123,8 @@ struct ArrayWriter::Impl {
 
   std::shared_ptr<Store> store;
   std::string path;
-  ArrayMetadata metadata;
   codec::CodecChain chain;
+  ArrayMetadata metadata;
   ChunkGrid grid;
   ShardEncoder encoder;
   std::uint64_t total_rows = 0;
