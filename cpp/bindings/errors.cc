@@ -2,14 +2,13 @@
 //
 // The classes are written in Python, so that they have docstrings, pickle, and two bases without C API acrobatics.
 
-#include "homeobox/base/error.h"
-
 #include <array>
 #include <cstddef>
 #include <exception>
 #include <new>
 
 #include "bindings.h"
+#include "homeobox/base/error.h"
 
 namespace hox::bindings {
 namespace {
@@ -43,8 +42,8 @@ void raise(Kind kind, const std::exception& error) {
 
 void raise_store_error(const StoreError& error) {
   if (PyErr_Occurred() != nullptr) return;
-  PyObject* exception = PyObject_CallFunction(class_of(Kind::kStore), "sO", error.what(),
-                                              error.retryable() ? Py_True : Py_False);
+  PyObject* exception =
+      PyObject_CallFunction(class_of(Kind::kStore), "sO", error.what(), error.retryable() ? Py_True : Py_False);
   if (exception == nullptr) return;  // Python has set its own error
   PyErr_SetObject(class_of(Kind::kStore), exception);
   Py_DECREF(exception);

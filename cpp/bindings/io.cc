@@ -161,8 +161,7 @@ void bind_test_doubles(nb::module_& m) {
   nb::class_<FailingStore, Store>(m, "FailingStore", kFailingStoreDoc)
       .def(nb::new_(&make_failing_store), "inner"_a, "fail_on"_a, "n_failures"_a = 1, "retryable"_a = false)
       .def_prop_ro("requests", &FailingStore::requests, "Requests so far, the failed ones among them.");
-  nb::class_<SlowStore, Store>(m, "SlowStore", kSlowStoreDoc)
-      .def(nb::new_(&make_slow_store), "inner"_a, "delay_s"_a);
+  nb::class_<SlowStore, Store>(m, "SlowStore", kSlowStoreDoc).def(nb::new_(&make_slow_store), "inner"_a, "delay_s"_a);
 }
 
 }  // namespace
@@ -172,8 +171,9 @@ void bind_io(nb::module_& m) {
   nb::class_<FileStore, Store>(m, "FileStore", kFileStoreDoc)
       .def(nb::new_(&make_file_store), "root"_a)
       .def_prop_ro("root", &FileStore::root, "Absolute path of the directory.");
-  nb::class_<MemoryStore, Store>(m, "MemoryStore", kMemoryStoreDoc)
-      .def(nb::new_([] { return std::make_shared<MemoryStore>(); }));
+  nb::class_<MemoryStore, Store>(m, "MemoryStore", kMemoryStoreDoc).def(nb::new_([] {
+    return std::make_shared<MemoryStore>();
+  }));
   nb::class_<RetryingStore, Store>(m, "RetryingStore", kRetryingStoreDoc)
       .def(nb::new_(&make_retrying_store), "inner"_a, "max_attempts"_a = 5, "first_wait_s"_a = 0.1,
            "max_wait_s"_a = 10.0);

@@ -116,7 +116,8 @@ objects : list of (str, int)
     Keys, ascending, and sizes in bytes.
 )";
 
-inline constexpr const char* kDescribeDoc = R"(Text that names the store in messages, such as ``"file:///data/atlas"``.)";
+inline constexpr const char* kDescribeDoc =
+    R"(Text that names the store in messages, such as ``"file:///data/atlas"``.)";
 
 inline constexpr const char* kFileStoreDoc = R"(Objects as files below one directory.
 
@@ -131,7 +132,8 @@ root : str or os.PathLike
 
 inline constexpr const char* kMemoryStoreDoc = R"(Objects in this process's memory.)";
 
-inline constexpr const char* kObstoreStoreDoc = R"(Any store of the package obstore: S3, GCS, Azure, HTTP, local, memory.
+inline constexpr const char* kObstoreStoreDoc =
+    R"(Any store of the package obstore: S3, GCS, Azure, HTTP, local, memory.
 
 One Python thread awaits obstore for all stores, so that threads of the core never run Python code and any number of
 requests is in flight. Retries, timeouts and credentials are set on the obstore store.

@@ -27,8 +27,7 @@ using Operation = ObstoreOperation;
 std::shared_ptr<ObstoreStore> make_obstore_store(nb::handle store) {
   ObstoreQueue::instance().refuse_after_fork();
   const nb::module_ bridge = nb::module_::import_("homeobox._obstore_bridge");
-  const auto [store_id, description] =
-      nb::cast<std::pair<std::uint64_t, std::string>>(bridge.attr("register")(store));
+  const auto [store_id, description] = nb::cast<std::pair<std::uint64_t, std::string>>(bridge.attr("register")(store));
   return std::make_shared<ObstoreStore>(store_id, description);
 }
 
@@ -63,8 +62,7 @@ nb::list take() {
   nb::list requests;
   for (const auto& [id, request] : taken) {
     requests.append(nb::make_tuple(id, static_cast<int>(request.operation), request.store_id,
-                                   nb::str(request.key.data(), request.key.size()),
-                                   argument_of(request, data[id])));
+                                   nb::str(request.key.data(), request.key.size()), argument_of(request, data[id])));
   }
   return requests;
 }
@@ -140,8 +138,7 @@ void fail_request(std::uint64_t id, std::string message, bool retryable) {
 }  // namespace
 
 void bind_obstore(nb::module_& m) {
-  nb::class_<ObstoreStore, Store>(m, "ObstoreStore", kObstoreStoreDoc)
-      .def(nb::new_(&make_obstore_store), "store"_a);
+  nb::class_<ObstoreStore, Store>(m, "ObstoreStore", kObstoreStoreDoc).def(nb::new_(&make_obstore_store), "store"_a);
 
   nb::module_ bridge = m.def_submodule("_obstore", "For homeobox._obstore_bridge only.");
   bridge.def("start", [] { return ObstoreQueue::instance().start(); });
@@ -150,17 +147,17 @@ void bind_obstore(nb::module_& m) {
   bridge.def("complete", &complete, "request_id"_a, "result"_a.none());
   bridge.def("complete_missing", &complete_missing, "request_id"_a);
   bridge.def("fail", &fail_request, "request_id"_a, "message"_a, "retryable"_a);
-  for (const auto& [name, operation] : std::initializer_list<std::pair<const char*, Operation>>{
-           {"READ", Operation::kRead},
-           {"READ_RANGES", Operation::kReadRanges},
-           {"READ_SUFFIX", Operation::kReadSuffix},
-           {"SIZE", Operation::kSize},
-           {"WRITE", Operation::kWrite},
-           {"CREATE", Operation::kCreate},
-           {"REMOVE", Operation::kRemove},
-           {"LIST", Operation::kList},
-           {"CANCEL", Operation::kCancel},
-           {"FORGET", Operation::kForget}})
+  for (const auto& [name, operation] :
+       std::initializer_list<std::pair<const char*, Operation>>{{"READ", Operation::kRead},
+                                                                {"READ_RANGES", Operation::kReadRanges},
+                                                                {"READ_SUFFIX", Operation::kReadSuffix},
+                                                                {"SIZE", Operation::kSize},
+                                                                {"WRITE", Operation::kWrite},
+                                                                {"CREATE", Operation::kCreate},
+                                                                {"REMOVE", Operation::kRemove},
+                                                                {"LIST", Operation::kList},
+                                                                {"CANCEL", Operation::kCancel},
+                                                                {"FORGET", Operation::kForget}})
     bridge.attr(name) = static_cast<int>(operation);
 }
 

@@ -165,8 +165,7 @@ void read_exactly(const OpenFile& open, const std::string& path, std::uint64_t o
     const ssize_t n = uninterrupted(
         [&] { return ::pread(open.file.descriptor(), out.data(), out.size(), static_cast<off_t>(offset)); });
     if (n < 0) fail_on(path, "read", errno);
-    if (n == 0)
-      fail<StoreError>("{}: {} more bytes expected at {}, the file was cut short", path, out.size(), offset);
+    if (n == 0) fail<StoreError>("{}: {} more bytes expected at {}, the file was cut short", path, out.size(), offset);
     out = out.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }

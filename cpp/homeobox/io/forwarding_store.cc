@@ -14,8 +14,7 @@ std::optional<Buffer> ForwardingStore::read(std::string_view key, const ReadOpti
   return inner_->read(key, options);
 }
 
-std::optional<std::vector<Buffer>> ForwardingStore::read_ranges(std::string_view key,
-                                                                std::span<const ByteRange> ranges,
+std::optional<std::vector<Buffer>> ForwardingStore::read_ranges(std::string_view key, std::span<const ByteRange> ranges,
                                                                 const ReadOptions& options) const {
   return inner_->read_ranges(key, ranges, options);
 }

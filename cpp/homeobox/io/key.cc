@@ -6,12 +6,12 @@ namespace hox {
 namespace {
 
 void check_components(std::string_view whole, std::string_view components) {
-  if (whole.find('\0') != std::string_view::npos) fail<InvalidArgument>("key of {} bytes: holds a NUL byte", whole.size());
+  if (whole.find('\0') != std::string_view::npos)
+    fail<InvalidArgument>("key of {} bytes: holds a NUL byte", whole.size());
   for (;;) {
     const std::size_t slash = components.find('/');
     const std::string_view component = components.substr(0, slash);
-    if (component.empty())
-      fail<InvalidArgument>("key \"{}\": no leading, trailing or double \"/\" expected", whole);
+    if (component.empty()) fail<InvalidArgument>("key \"{}\": no leading, trailing or double \"/\" expected", whole);
     if (component == "." || component == "..")
       fail<InvalidArgument>("key \"{}\": names expected between \"/\", found \"{}\"", whole, component);
     if (slash == std::string_view::npos) return;

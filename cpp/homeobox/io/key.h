@@ -1,7 +1,4 @@
-// Keys of stored objects: what every store accepts, and the checks that all of them share.
-//
-// A key is one or more non-empty components joined by "/". "." and ".." are no components, and there is no NUL, so a
-// key can be a path below a directory without leaving it.
+// Checks that all stores share, so that they accept and refuse the same (see also check_key in store.h).
 #pragma once
 
 #include <cstdint>
@@ -12,10 +9,7 @@
 
 namespace hox {
 
-// Throws InvalidArgument, saying what is wrong with the key.
-void check_key(std::string_view key);
-
-// The same for a prefix of keys, which may be empty and may end inside a component or with "/".
+// check_key for a prefix of keys, which may be empty and may end inside a name or with "/".
 void check_key_prefix(std::string_view prefix);
 
 // Throws StoreError unless each range lies in an object of `object_bytes` bytes; InvalidArgument for begin > end.

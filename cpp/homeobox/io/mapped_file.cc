@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -80,8 +81,9 @@ struct MappingTable {
 
   bool replace_page(MappedFile::Slot& slot, std::uintptr_t address) noexcept {
     if (!slot.broken.exchange(true)) broken_mappings.fetch_add(1);
-    void* page = reinterpret_cast<void*>(address & ~(page_bytes - 1));
-    return mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    // Not through the library's mmap(), which sanitizers replace by one that is not for signal handlers.
+    return syscall(SYS_mmap, address & ~(page_bytes - 1), page_bytes, PROT_READ,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != -1;
   }
 
  private:

@@ -18,6 +18,10 @@
 
 namespace hox {
 
+// A key is one or more names joined by "/": no name is empty, "." or "..", and there is no NUL, so that a key can be
+// a path below a directory without leaving it. Throws InvalidArgument, saying what is wrong.
+void check_key(std::string_view key);
+
 // Bytes [begin, end) of an object.
 struct ByteRange {
   std::uint64_t begin;
@@ -62,7 +66,10 @@ class Store : public std::enable_shared_from_this<Store> {
 
   // The object as addressable memory, when having it costs no reading up front (a mapped file, a heap block).
   // nullopt: missing, or this store has no such thing; ask read_ranges. A view stays valid after remove().
-  virtual std::optional<Buffer> view(std::string_view) const { return std::nullopt; }
+  virtual std::optional<Buffer> view(std::string_view key) const {
+    check_key(key);
+    return std::nullopt;
+  }
 
   // Throws StoreError if bytes under an earlier view() could not be read (a mapped file was cut short by another
   // process). Call it after the views were used and before the result is handed out.

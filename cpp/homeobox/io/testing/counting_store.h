@@ -26,7 +26,7 @@ class CountingStore final : public ForwardingStore {
                                                  const ReadOptions& options = {}) const override;
   std::optional<Suffix> read_suffix(std::string_view key, std::uint64_t n_bytes,
                                     const ReadOptions& options = {}) const override;
-  std::optional<Buffer> view(std::string_view) const override { return std::nullopt; }
+  std::optional<Buffer> view(std::string_view key) const override { return Store::view(key); }
   std::optional<std::uint64_t> size(std::string_view key) const override;
   void write(std::string_view key, std::span<const std::byte> bytes) override;
   bool create(std::string_view key, std::span<const std::byte> bytes) override;

@@ -24,7 +24,7 @@ class InterceptingStore : public ForwardingStore {
     before_request("read_suffix", key, options.stop);
     return inner().read_suffix(key, n_bytes, options);
   }
-  std::optional<Buffer> view(std::string_view) const override { return std::nullopt; }
+  std::optional<Buffer> view(std::string_view key) const override { return Store::view(key); }
   std::optional<std::uint64_t> size(std::string_view key) const override {
     before_request("size", key, {});
     return inner().size(key);
