@@ -25,7 +25,7 @@ CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h')
 BUILD_FILES := CMakeLists.txt pyproject.toml $(wildcard cmake/*)
 PYTHON_NAMES := $(shell find python -name '*.py' -o -name '*.pyi' | sort)
 
-.PHONY: setup build test test-cpp test-python lint format types asan tsan fuzz bench golden wheel docs check quickstart clean
+.PHONY: setup build test test-cpp test-python lint format types asan tsan fuzz bench golden wheel stubs docs check quickstart clean
 
 setup: $(VENV)/.test
 build: $(VENV)/.package
@@ -103,6 +103,10 @@ golden: $(VENV)/.test
 
 wheel: $(VENV)/.tools
 	$(PY) -m pip wheel --no-deps --wheel-dir dist .
+
+# After a change of cpp/bindings.
+stubs: $(VENV)/.test
+	$(PY) tools/make_stubs.py
 
 # The documents' examples are run, not only read.
 docs: $(VENV)/.test
