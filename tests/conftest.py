@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+from described_dataset import add_described_dataset
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from homeobox import RaggedAtlas
-    from homeobox._core import Store
-    from homeobox.schema import DatasetRecord
 
 settings.register_profile("homeobox", deadline=None, print_blob=True)
 settings.load_profile("homeobox")
@@ -64,49 +60,6 @@ def small_pbmc() -> SmallPbmc:
 
 
 @pytest.fixture
-def add_described_dataset() -> Callable[..., DatasetRecord]:
-    """A function that adds a dataset to an atlas as an ingest does, with arrays that have metadata but no data.
-
-    For tests of the catalog, which never reads array data. One count in each cell.
-    """
-    return _add_described_dataset
-
-
-def _add_described_dataset(
-    atlas: RaggedAtlas, group: str, genes: list[str], n_cells: int, **columns: list
-) -> DatasetRecord:
-    from homeobox.catalog import layout_rows
-    from homeobox.schema import DatasetRecord, make_uid
-
-    catalog = atlas.catalog
-    layout_uid, layout = layout_rows(genes, catalog.registry("gene_expression"))
-    record = DatasetRecord(zarr_group=group, feature_space="gene_expression", n_cells=n_cells, layout_uid=layout_uid)
-    for path in ("", "csr", "csr/layers"):
-        _write_node(catalog.store, f"{group}/{path}", {"node_type": "group"})
-    for path, data_type in (("csr/indices", "uint32"), ("csr/layers/counts", "float32")):
-        _write_node(
-            catalog.store, f"{group}/{path}", {"node_type": "array", "shape": [n_cells], "data_type": data_type}
-        )
-    catalog.layouts.add_rows(layout)
-    catalog.datasets.add(record)
-    rows = np.arange(n_cells)
-    struct = catalog.cells_schema.field("gene_expression").type
-    pointer = pa.StructArray.from_arrays(
-        [pa.array(["gene_expression"] * n_cells), pa.array([group] * n_cells), *map(pa.array, (rows, rows + 1, rows))],
-        fields=list(struct),
-    )
-    uids = [make_uid() for _ in rows]
-    catalog.append_cells(
-        pa.table({"uid": uids, "dataset_uid": [record.uid] * n_cells, "gene_expression": pointer, **columns})
-    )
-    return record
-
-
-def _write_node(store: Store, path: str, node: dict) -> None:
-    store.write(f"{path.rstrip('/')}/zarr.json", json.dumps({**node, "zarr_format": 3}).encode())
-
-
-@pytest.fixture
 def gene_class() -> type:
     """A registry row with one column of the user's."""
     from homeobox.schema import FeatureBaseSchema
@@ -149,5 +102,5 @@ def described_atlas(empty_atlas: RaggedAtlas, gene_class: type, small_pbmc: Smal
     genes = small_pbmc.genes[:60]
     empty_atlas.register_features("gene_expression", [gene_class(uid=g, gene_symbol=g) for g in genes])
     empty_atlas.optimize()
-    _add_described_dataset(empty_atlas, "pbmc/first", genes[:40], 20)
+    add_described_dataset(empty_atlas, "pbmc/first", genes[:40], 20)
     return empty_atlas

@@ -1,11 +1,10 @@
 """Layouts: building, storing, sharing, completing and checking them."""
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from described_dataset import add_described_dataset
 
 import homeobox as hox
 from homeobox.catalog import ABSENT, layout_rows
@@ -156,7 +155,7 @@ def test_a_dense_group_says_how_many_features_there_are(atlas: hox.RaggedAtlas) 
     assert faults == ["0 rows, expected 3 features"]
 
 
-def test_datasets_are_found_by_their_features(atlas: hox.RaggedAtlas, add_described_dataset: Callable) -> None:
+def test_datasets_are_found_by_their_features(atlas: hox.RaggedAtlas) -> None:
     for group, genes in (("one", ["a", "b"]), ("two", ["b", "c"]), ("three", ["a", "b"])):
         add_described_dataset(atlas, group, genes, 1)
     found = atlas.find_datasets_with_features(["a", "c", "a"], "gene_expression")

@@ -1,12 +1,12 @@
 """Registries: registering features, indexing them, resolving uids."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from described_dataset import add_described_dataset
 
 import homeobox as hox
 from homeobox.catalog import Registry
@@ -174,9 +174,7 @@ def test_annotation_is_joined_in_the_rows_given(atlas: hox.RaggedAtlas) -> None:
         atlas.join_feature_metadata(renamed, "gene_expression", ["symbol"])
 
 
-def test_a_pinned_registry_is_read_once_and_stays(
-    atlas: hox.RaggedAtlas, registry: Registry, add_described_dataset: Callable
-) -> None:
+def test_a_pinned_registry_is_read_once_and_stays(atlas: hox.RaggedAtlas, registry: Registry) -> None:
     atlas.register_features("gene_expression", genes("a", "b"))
     add_described_dataset(atlas, "g", ["b", "a"], 3)
     atlas.optimize()
@@ -190,7 +188,7 @@ def test_a_pinned_registry_is_read_once_and_stays(
         pinned.register(genes("d"))
 
 
-def test_uids_with_quotes_are_only_text(atlas: hox.RaggedAtlas, add_described_dataset: Callable) -> None:
+def test_uids_with_quotes_are_only_text(atlas: hox.RaggedAtlas) -> None:
     uids = ["a'b", 'c"d', "x' OR '1'='1", "back`tick", "ünï"]
     atlas.register_features("gene_expression", genes(*uids))
     add_described_dataset(atlas, "it's", uids[:3], 2)

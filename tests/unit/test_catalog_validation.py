@@ -1,10 +1,10 @@
 """Validation tells of everything and stops at nothing."""
 
 import json
-from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
+from described_dataset import add_described_dataset
 
 import homeobox as hox
 
@@ -51,9 +51,7 @@ def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas, gene_class: 
     assert all(fault.startswith(start) for fault, start in zip(faults, expected, strict=True)), faults
 
 
-def test_layouts_are_checked_once_each(
-    described_atlas: hox.RaggedAtlas, add_described_dataset: Callable, small_pbmc: object
-) -> None:
+def test_layouts_are_checked_once_each(described_atlas: hox.RaggedAtlas, small_pbmc: object) -> None:
     catalog = described_atlas.catalog
     second = add_described_dataset(described_atlas, "second", small_pbmc.genes[:40], 3)
     rows = catalog.layouts.rows(second.layout_uid).slice(0, 1)

@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import lance
 import pytest
+from described_dataset import add_described_dataset
 
 import homeobox as hox
 from homeobox.errors import NotFoundError
@@ -21,9 +21,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "atlas"
 
 
-def test_snapshots_count_from_zero(
-    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, small_pbmc: object
-) -> None:
+def test_snapshots_count_from_zero(described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object) -> None:
     assert described_atlas.snapshot() == 0
     add_described_dataset(described_atlas, "second", small_pbmc.genes[5:20], 15)
     assert described_atlas.snapshot() == 1
@@ -39,7 +37,7 @@ def test_snapshots_count_from_zero(
 
 
 def test_a_checkout_sees_nothing_of_what_comes_later(
-    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, gene_class: type
+    described_atlas: hox.RaggedAtlas, root: Path, gene_class: type
 ) -> None:
     described_atlas.snapshot()
     frozen = hox.RaggedAtlas.checkout_latest(root)
@@ -98,7 +96,7 @@ def test_an_atlas_with_faults_takes_no_snapshot(described_atlas: hox.RaggedAtlas
 
 
 def test_snapshot_sees_what_other_handles_wrote(
-    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, cell_class: type, small_pbmc: object
+    described_atlas: hox.RaggedAtlas, root: Path, cell_class: type, small_pbmc: object
 ) -> None:
     other = hox.RaggedAtlas.open(root, "cells", cell_class)
     add_described_dataset(other, "second", small_pbmc.genes[:3], 15)
@@ -107,7 +105,7 @@ def test_snapshot_sees_what_other_handles_wrote(
 
 
 def test_optimize_keeps_every_recorded_version(
-    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, small_pbmc: object
+    described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object
 ) -> None:
     described_atlas.snapshot()
     for number in range(3):
@@ -134,7 +132,7 @@ def test_optimize_can_be_repeated(described_atlas: hox.RaggedAtlas) -> None:
 
 
 def test_restore_makes_a_snapshot_the_present(
-    described_atlas: hox.RaggedAtlas, root: Path, add_described_dataset: Callable, cell_class: type, small_pbmc: object
+    described_atlas: hox.RaggedAtlas, root: Path, cell_class: type, small_pbmc: object
 ) -> None:
     described_atlas.snapshot()
     add_described_dataset(described_atlas, "second", small_pbmc.genes[:3], 15)
@@ -188,6 +186,7 @@ def test_an_own_version_table(tmp_path: Path, cell_class: type) -> None:
 _SIX_SNAPSHOTS = """
 import json, os, sys, time
 import homeobox as hox
+
 root, begin = sys.argv[1:]
 atlas = hox.RaggedAtlas.open(root, "cells")
 print(flush=True)

@@ -24,6 +24,8 @@ from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
 # 2.1 is the newest file format that homeobox 0.2.2 can filter, append to and optimize; 2.2 makes it crash.
 FILE_FORMAT: Final = "2.1"
 
+_COMPACTION_TRIES = 20
+
 
 class TableNotFoundError(NotFoundError, ValueError):
     """The database has no such table, or the table no such version."""
@@ -235,7 +237,13 @@ class Table:
     def compact(self) -> None:
         """Rewrite many small files into few large ones. Older versions stay, so no snapshot is lost."""
         self._refuse_if_pinned("compact")
-        self.dataset.optimize.compact_files()
+        for _ in range(_COMPACTION_TRIES):
+            try:
+                self.dataset.optimize.compact_files()
+            except CommitConflictError:
+                continue  # somebody deleted or updated rows meanwhile: compact what is there now
+            return
+        raise ConflictError(f"table '{self.name}' changed during each of {_COMPACTION_TRIES} compactions; try later")
 
     def restore(self, version: int) -> None:
         """Make an older version the latest one, as a new version."""

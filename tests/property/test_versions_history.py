@@ -1,0 +1,109 @@
+"""Any history of an atlas: every snapshot shows for good what was there when it was taken."""
+
+import tempfile
+from pathlib import Path
+
+from described_dataset import add_described_dataset
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+import homeobox as hox
+from homeobox.schema import SparseZarrPointer
+
+
+class Gene(hox.FeatureBaseSchema):
+    symbol: str
+
+
+class Cell(hox.HoxBaseSchema):
+    gene_expression: SparseZarrPointer | None = None
+
+
+GENES = [f"gene{number}" for number in range(12)]
+State = dict[str, object]
+
+
+def state_of(atlas: hox.RaggedAtlas) -> State:
+    """What an atlas shows, apart from the order in which its dataset rows are stored."""
+    catalog = atlas.catalog
+    return {
+        "cells": catalog.scan_cells(["uid", "gene_expression.zarr_group", "gene_expression.start"]).to_pydict(),
+        "datasets": {row["zarr_group"]: row for row in catalog.datasets.arrow().to_pylist()},
+        "registry": catalog.registry("gene_expression").arrow().to_pydict(),
+    }
+
+
+class AtlasHistory(RuleBasedStateMachine):
+    """The model: the groups and features that must be there now, and what each snapshot showed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.root = Path(self.directory.name) / "atlas"
+        self.atlas = hox.create_or_open_atlas(
+            self.root, "cells", Cell, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": Gene}
+        )
+        self.n_groups = 0
+        self.cells_of: dict[str, int] = {}
+        self.registered: list[str] = []
+        self.snapshots: list[tuple[State, dict[str, int], list[str]]] = []
+
+    def teardown(self) -> None:
+        self.directory.cleanup()
+
+    @rule(genes=st.lists(st.sampled_from(GENES), max_size=6))
+    def register(self, genes: list[str]) -> None:
+        new = [gene for gene in dict.fromkeys(genes) if gene not in self.registered]
+        n_added = self.atlas.register_features("gene_expression", [Gene(uid=g, symbol=g.upper()) for g in genes])
+        assert n_added == len(new)
+        self.registered += new
+
+    @precondition(lambda self: self.registered)
+    @rule(data=st.data(), n_cells=st.integers(0, 5))
+    def add(self, data: st.DataObject, n_cells: int) -> None:
+        genes = data.draw(st.lists(st.sampled_from(self.registered), unique=True, min_size=1))
+        group = f"group{self.n_groups}"
+        self.n_groups += 1
+        add_described_dataset(self.atlas, group, genes, n_cells)
+        self.cells_of[group] = n_cells
+
+    @rule()
+    def optimize(self) -> None:
+        self.atlas.optimize()
+
+    @rule()
+    def snapshot(self) -> None:
+        self.atlas.optimize()
+        assert self.atlas.snapshot() == len(self.snapshots)
+        seen = state_of(hox.RaggedAtlas.checkout_latest(self.root))
+        assert seen == state_of(self.atlas)
+        self.snapshots.append((seen, dict(self.cells_of), list(self.registered)))
+
+    @precondition(lambda self: self.snapshots)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        version = data.draw(st.integers(0, len(self.snapshots) - 1))
+        self.atlas = hox.RaggedAtlas.restore(self.root, version, Cell)
+        seen, cells_of, registered = self.snapshots[version]
+        assert state_of(self.atlas) == seen
+        self.cells_of, self.registered = dict(cells_of), list(registered)
+
+    @rule()
+    def reopen(self) -> None:
+        self.atlas = hox.RaggedAtlas.open(self.root, "cells", Cell)
+
+    @invariant()
+    def the_present_is_what_was_written(self) -> None:
+        assert self.atlas.catalog.count_cells() == sum(self.cells_of.values())
+        assert sorted(self.atlas.catalog.datasets.by_group()) == sorted(self.cells_of)
+        assert sorted(self.atlas.catalog.registry("gene_expression").uids()) == sorted(self.registered)
+
+    @invariant()
+    def snapshots_stay(self) -> None:
+        for version, (seen, _, _) in enumerate(self.snapshots):
+            assert state_of(hox.RaggedAtlas.checkout(self.root, version)) == seen
+
+
+TestAtlasHistory = AtlasHistory.TestCase
+TestAtlasHistory.settings = settings(max_examples=12, stateful_step_count=15)
