@@ -1,0 +1,260 @@
+"""Bad input is refused by a message that says what is wrong, and before anything is written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from small_atlas import Dataset, Feature, add, checked_out, empty_atlas
+
+import homeobox as hox
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError, UnsupportedError
+from homeobox.schema import SparseZarrPointer
+
+UIDS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "atlas"
+
+
+@pytest.fixture
+def atlas(folder):
+    return empty_atlas(folder, {"gene_expression": UIDS, "protein_abundance": ["p", "q"]})
+
+
+def dataset(group: str = "g", **changes: object) -> Dataset:
+    matrix = sp.csr_matrix(np.array([[1, 0, 2], [0, 0, 3]], dtype=np.float32))
+    obs = pd.DataFrame({"label": ["x", "y"], "number": [1, 2]})
+    made = Dataset(group, matrix, ["c", "a", "b"], obs)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def state(atlas, folder) -> object:
+    """Everything that an ingest could change."""
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return files, atlas.catalog.cells.table.version, atlas.catalog.datasets.table.version
+
+
+def ingest(atlas, source: Dataset, **changes: object) -> int:
+    arguments = {
+        "feature_space": source.space,
+        "zarr_layer": "counts",
+        "dataset_record": source.record(),
+        **changes,
+    }
+    return hox.add_from_anndata(atlas, source.anndata(), **arguments)
+
+
+def record(**changes: object) -> hox.DatasetRecord:
+    return hox.DatasetRecord(**{"zarr_group": "g", "feature_space": "gene_expression", "n_cells": 2, **changes})
+
+
+REFUSALS = {
+    "unregistered uid": (
+        dataset(uids=["a", "x", "y"]),
+        {},
+        r"2 feature uid\(s\) not found in registry 'gene_expression_registry'. First 5: \['x', 'y'\]",
+    ),
+    "duplicate uid": (
+        dataset(uids=["a", "b", "a"]),
+        {},
+        r"duplicate global_feature_uid value\(s\): 3 rows, 2 distinct",
+    ),
+    "missing uid": (dataset(uids=["a", None, "b"]), {}, r"1 missing value\(s\), the first in row 1"),
+    "wrong type in obs": (
+        dataset(obs=pd.DataFrame({"label": [1, 2]})),
+        {},
+        "obs columns do not match cell schema: column 'label': expected string, found int64",
+    ),
+    "layer": (dataset(), {"zarr_layer": "raw"}, "zarr_layer 'raw' is not allowed in feature space 'gene_expression'"),
+    "required layer left out": (dataset(), {"zarr_layer": "tpm"}, r"\['counts'\] would be missing"),
+    "n_cells": (
+        dataset(),
+        {"dataset_record": record(n_cells=3)},
+        "dataset record says n_cells = 3, but adata has 2 cells",
+    ),
+    "another space in the record": (
+        dataset(),
+        {"dataset_record": record(feature_space="protein_abundance")},
+        "dataset record says feature space 'protein_abundance', but 'gene_expression' is to be ingested",
+    ),
+    "not a record": (dataset(), {"dataset_record": {"zarr_group": "g"}}, "must be a DatasetRecord, found dict"),
+    "name that leads outside": (
+        dataset(),
+        {"dataset_record": record(zarr_group="../g")},
+        r"zarr_group '../g': '\.\.' is not a folder name",
+    ),
+    "empty name": (dataset(), {"dataset_record": record(zarr_group="")}, "zarr_group is empty"),
+    "shape": (dataset(), {"chunk_shape": (10, 10)}, r"chunk_shape \(10, 10\) is not a tuple of 1 positive"),
+    "shard": (dataset(), {"chunk_shape": (128,), "shard_shape": (200,)}, "is not a multiple of the chunk shape"),
+    "codec": (dataset(), {"codec": "zip"}, "codec 'zip' is unknown"),
+    "feature order": (dataset(), {"feature_order": "random"}, "feature_order 'random' is unknown"),
+    "nan": (
+        dataset(matrix=sp.csr_matrix(np.array([[np.nan, 0, 1], [0, 0, 0]]))),
+        {},
+        "NaN or infinite values, which cannot be counts",
+    ),
+    "no values": (dataset(matrix=sp.csr_matrix((2, 3))), {}, "no stored values"),
+}
+
+
+@pytest.mark.parametrize(("source", "changes", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_refused_before_anything_is_written(atlas, folder, source, changes, message):
+    before = state(atlas, folder)
+    with pytest.raises(ValueError, match=message) as raised:
+        ingest(atlas, source, **changes)
+    assert isinstance(raised.value, HomeoboxError)
+    assert state(atlas, folder) == before
+
+
+def test_unknown_feature_space(atlas, folder):
+    before = state(atlas, folder)
+    with pytest.raises(KeyError, match="unknown feature space 'smell'"):
+        ingest(atlas, dataset(), feature_space="smell")
+    assert state(atlas, folder) == before
+
+
+def test_spaces_that_are_no_matrices(atlas):
+    for space in ("chromatin_accessibility", "image_tiles"):
+        with pytest.raises(UnsupportedError, match=f"feature space '{space}' is not a cells x features matrix"):
+            ingest(atlas, dataset(space=space))
+
+
+def test_space_without_pointer_or_registry(atlas, folder):
+    with pytest.raises(InvalidArgumentError, match="has no pointer field for feature space 'image_features'"):
+        ingest(atlas, dataset(space="image_features"), zarr_layer="ctrl_standardized")
+    other = empty_atlas(folder.with_name("other"), {"gene_expression": UIDS})
+    with pytest.raises(NotFoundError, match="No registry for feature space 'protein_abundance'"):
+        ingest(other, dataset(space="protein_abundance"))
+
+
+def test_required_obs_column(tmp_path):
+    class Strict(hox.HoxBaseSchema):
+        gene_expression: SparseZarrPointer | None = None
+        tissue: str
+
+    atlas = hox.create_or_open_atlas(
+        str(tmp_path), "cells", Strict, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": Feature}
+    )
+    atlas.register_features("gene_expression", [Feature(uid=uid) for uid in UIDS])
+    before = state(atlas, tmp_path)
+    with pytest.raises(InvalidArgumentError, match="do not match cell schema: Missing required column 'tissue'"):
+        ingest(atlas, dataset())
+    assert state(atlas, tmp_path) == before
+
+
+def test_source_is_a_path(atlas):
+    with pytest.raises(UnsupportedError, match=r"adata must be an AnnData in memory, found str.*read_h5ad"):
+        hox.add_from_anndata(
+            atlas, "a.h5ad", feature_space="gene_expression", zarr_layer="counts", dataset_record=record()
+        )
+
+
+def test_var_without_uids(atlas):
+    adata = dataset().anndata()
+    del adata.var["global_feature_uid"]
+    with pytest.raises(InvalidArgumentError, match="var has no column 'global_feature_uid'"):
+        hox.add_from_anndata(
+            atlas, adata, feature_space="gene_expression", zarr_layer="counts", dataset_record=record()
+        )
+
+
+def test_handles_that_cannot_ingest(atlas, folder):
+    add(atlas, dataset())
+    snapshot = checked_out(atlas, folder)
+    with pytest.raises(InvalidArgumentError, match="checked out at version 0 and read-only"):
+        ingest(snapshot, dataset("other"))
+    blind = hox.RaggedAtlas.open(str(folder), "cells")
+    with pytest.raises(InvalidArgumentError, match="Cannot ingest data into an atlas opened without a cell schema"):
+        ingest(blind, dataset("other"))
+
+
+def test_names_and_uids_that_are_taken(atlas, folder):
+    first = dataset("a/b")
+    taken = first.record()
+    ingest(atlas, first, dataset_record=taken)
+    before = state(atlas, folder)
+    for group, message in [
+        ("a/b", "zarr group 'a/b' already exists"),
+        ("a/b/c", "would lie inside the group 'a/b'"),
+        ("a", "would enclose the group 'a/b'"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            ingest(atlas, dataset(group))
+    with pytest.raises(InvalidArgumentError, match=f"uid '{taken.uid}' already exists, of group 'a/b'"):
+        ingest(atlas, dataset("c"), dataset_record=record(zarr_group="c", uid=taken.uid))
+    assert state(atlas, folder) == before
+    (folder / "zarr_store" / "foreign").mkdir()
+    (folder / "zarr_store" / "foreign" / "zarr.json").write_text("{}")
+    with pytest.raises(InvalidArgumentError, match=r"zarr group 'foreign' already exists in .* with 1 object"):
+        ingest(atlas, dataset("foreign"))
+
+
+class StopError(Exception):
+    pass
+
+
+STEPS = ["_write_arrays", "layouts.add_rows", "datasets.add", "append_cells"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_a_failure_at_any_step_leaves_nothing_visible_and_the_retry_works(atlas, folder, monkeypatch, step, done):
+    from homeobox.ingest import commit
+
+    add(atlas, dataset("earlier"))
+
+    def failing(original):
+        def call(*arguments, **named):
+            if done:
+                original(*arguments, **named)
+            raise StopError
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if step == "_write_arrays":
+            patch.setattr(commit, step, failing(commit._write_arrays))
+        else:
+            owner_name, _, method = step.rpartition(".")
+            owner = getattr(atlas.catalog, owner_name) if owner_name else atlas.catalog
+            patch.setattr(type(owner), method, failing(getattr(type(owner), method)))
+        with pytest.raises(StopError):
+            add(atlas, dataset("late"))
+
+    committed = step == "append_cells" and done
+    n_before_retry = 4 if committed else 2
+    assert atlas.catalog.count_cells() == n_before_retry
+    if committed:
+        with pytest.raises(InvalidArgumentError, match="already exists"):
+            add(atlas, dataset("late"))
+    else:
+        assert add(atlas, dataset("late")) == 2
+    snapshot = checked_out(atlas, folder)
+    assert snapshot.validate() == []
+    assert snapshot.list_datasets()["zarr_group"].to_list() == ["earlier", "late"]
+    result = snapshot.query().to_anndata()
+    assert result.X.toarray().sum() == 2 * 6
+    assert len(list(folder.rglob(".hox-ingest*"))) == committed
+
+
+def test_two_ingests_of_one_name_at_once(atlas, folder, monkeypatch):
+    from homeobox.ingest import commit
+
+    original = commit._write_arrays
+
+    def nested(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(commit, "_write_arrays", original)
+            with pytest.raises(ConflictError, match="zarr group 'g' is being written by another ingest"):
+                add(atlas, dataset())
+        return original(*arguments)
+
+    monkeypatch.setattr(commit, "_write_arrays", nested)
+    assert add(atlas, dataset()) == 2
+    assert checked_out(atlas, folder).query().count() == 2
