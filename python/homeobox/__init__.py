@@ -130,11 +130,19 @@ def __getattr__(name: str) -> Any:
     elif name in _SUBMODULES:
         value = importlib.import_module(f"homeobox.{name}")
     elif name == "__version__":
-        value = importlib.import_module("importlib.metadata").version("homeobox")
+        value = _installed_version()
     else:
         raise AttributeError(f"module 'homeobox' has no attribute '{name}'")
     globals()[name] = value
     return value
+
+
+def _installed_version() -> str:
+    metadata = importlib.import_module("importlib.metadata")
+    try:
+        return str(metadata.version("homeobox"))
+    except metadata.PackageNotFoundError:  # run from its sources, without an installation
+        return "0+source"
 
 
 def __dir__() -> list[str]:

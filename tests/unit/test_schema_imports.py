@@ -11,7 +11,8 @@ import pytest
 
 # CPU seconds of the whole process, which other work on the machine disturbs less than its duration.
 SCHEMA_SECONDS = 0.5
-CHECKOUT_SECONDS = 1.0
+# The bar is 1.0 s where loading Lance alone takes 0.6; told as a ratio, it holds on a machine of any speed.
+CHECKOUT_TO_LANCE = 1.6
 
 _SCHEMAS = """
 import homeobox as hox
@@ -57,7 +58,8 @@ def test_counting_needs_no_more_than_lance(described_atlas: hox.RaggedAtlas, tmp
     described_atlas.snapshot()
     modules, seconds = run(_COUNT, str(tmp_path / "atlas"))
     assert not modules & {"lancedb", "polars", "anndata", "scanpy", "torch", "zarr", "obstore", "scipy", "rich"}
-    assert seconds <= CHECKOUT_SECONDS
+    _, lance_seconds = run("import lance")
+    assert seconds <= CHECKOUT_TO_LANCE * lance_seconds
 
 
 def test_every_public_name_can_be_had() -> None:
