@@ -68,7 +68,7 @@ class GroupedChunk {
     const std::span<const std::byte> entries = bytes.subspan(kChecksumBytes);
     std::uint32_t stored;
     std::memcpy(&stored, bytes.data(), sizeof stored);
-    const std::uint32_t found = checksum(encoded_.first(kHeaderBytes), static_cast<std::uint32_t>(group), entries);
+    const std::uint32_t found = checksum(header_, static_cast<std::uint32_t>(group), entries);
     if (stored != found) [[unlikely]]
       fail<CorruptData>("bp128 chunk: group {}: checksum {:08x} expected, {:08x} found", group, stored, found);
     return {entries, encoded_.subspan(groups_at_ + begin + kChecksumBytes), n_blocks};

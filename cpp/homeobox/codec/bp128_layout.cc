@@ -40,7 +40,7 @@ void check_packed(const Header& header) {
 
 }  // namespace
 
-void write_header(const Header& header, std::byte* out) noexcept {
+void write_header(Header& header, std::byte* out) noexcept {
   store(out, static_cast<std::uint8_t>(header.mode));
   store(out + 1, header.base_bits);
   store(out + 2, header.step);
@@ -48,12 +48,18 @@ void write_header(const Header& header, std::byte* out) noexcept {
   store(out + 4, header.n_packed);
   store(out + 8, header.modulus);
   store(out + 12, header.reference);
+  header.crc = crc32c({out, kHeaderBytes - kChecksumBytes});
+  store(out + kHeaderBytes - kChecksumBytes, header.crc);
 }
 
 Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elements) {
   if (encoded.size() < kHeaderBytes + kChecksumBytes)
     fail<CorruptData>("bp128 chunk: {} bytes, shorter than its header", encoded.size());
   const std::byte* in = encoded.data();
+  const auto stored_crc = load<std::uint32_t>(in + kHeaderBytes - kChecksumBytes);
+  const std::uint32_t crc = crc32c({in, kHeaderBytes - kChecksumBytes});
+  if (crc != stored_crc) [[unlikely]]
+    fail<CorruptData>("bp128 header: checksum {:08x} expected, {:08x} found", stored_crc, crc);
   const auto mode = load<std::uint8_t>(in);
   if (mode > static_cast<std::uint8_t>(Mode::kZstdDelta)) fail<CorruptData>("bp128 header: unknown mode {}", mode);
   Header header;
@@ -64,6 +70,7 @@ Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elem
   header.n_packed = load<std::uint32_t>(in + 4);
   header.modulus = load<std::uint32_t>(in + 8);
   header.reference = load<std::uint64_t>(in + 12);
+  header.crc = crc;
   if (header.n_packed > chunk_elements)
     fail<CorruptData>("bp128 header: {} elements in a chunk of {}", header.n_packed, chunk_elements);
   switch (header.mode) {
@@ -84,12 +91,8 @@ Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elem
   return header;
 }
 
-std::uint32_t checksum(std::span<const std::byte> header, std::uint32_t group,
-                       std::span<const std::byte> bytes) noexcept {
-  std::byte prefix[kHeaderBytes + sizeof group];
-  std::memcpy(prefix, header.data(), kHeaderBytes);
-  std::memcpy(prefix + kHeaderBytes, &group, sizeof group);
-  return crc32c(bytes, crc32c(prefix));
+std::uint32_t checksum(const Header& header, std::uint32_t group, std::span<const std::byte> bytes) noexcept {
+  return crc32c(bytes, crc32c(std::as_bytes(std::span(&group, 1)), header.crc));
 }
 
 Entry read_entry(const std::byte* entries, std::uint32_t i, const Header& header) noexcept {

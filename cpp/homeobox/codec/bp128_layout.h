@@ -1,6 +1,6 @@
 // Layout of one chunk encoded by homeobox.bp128, version 1. FORMAT.md, "homeobox.bp128", is the full text.
 //
-//   header   20 bytes (Header)
+//   header   20 bytes (Header) and their CRC-32C
 //   body     by mode:
 //     constant             u32 checksum
 //     raw, zstd            u32 checksum, then the bytes (zstd: of the byte-shuffled elements)
@@ -34,8 +34,8 @@ enum class Mode : std::uint8_t {
   kZstdDelta = 6,  // as delta with modulus <= 256, one byte per field, compressed
 };
 
-inline constexpr std::size_t kHeaderBytes = 20;
 inline constexpr std::size_t kChecksumBytes = 4;
+inline constexpr std::size_t kHeaderBytes = 20 + kChecksumBytes;
 inline constexpr std::uint32_t kGroupBlocks = 8;
 inline constexpr std::uint32_t kGroupElements = kGroupBlocks * kBlockFields;
 inline constexpr std::uint32_t kShapeBits = 20;  // width, high width, exception bytes
@@ -48,6 +48,7 @@ struct Header {
   std::uint32_t n_packed = 0;     // elements after these are zero bytes
   std::uint32_t modulus = 0;      // delta: 0 stands for 2^32
   std::uint64_t reference = 0;    // value = reference + key; for constant the element's bytes
+  std::uint32_t crc = 0;          // of the above, filled in by parse_header and write_header
 
   constexpr std::uint64_t n_blocks() const noexcept {
     return (std::uint64_t{n_packed} + kBlockFields - 1) / kBlockFields;
@@ -56,14 +57,13 @@ struct Header {
   constexpr std::uint32_t entry_bits() const noexcept { return kShapeBits + base_bits; }
 };
 
-void write_header(const Header& header, std::byte* out) noexcept;
+void write_header(Header& header, std::byte* out) noexcept;
 
-// Throws CorruptData unless the fields make sense together for a chunk of `chunk_elements` elements.
+// Throws CorruptData unless the checksum holds and the fields make sense together for a chunk of `chunk_elements`.
 Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elements);
 
-// Checksum of a group, or of the body of the modes without groups (group 0).
-std::uint32_t checksum(std::span<const std::byte> header, std::uint32_t group,
-                       std::span<const std::byte> bytes) noexcept;
+// Checksum of a group's bytes after the checksum, or of the body of the modes without groups (group 0).
+std::uint32_t checksum(const Header& header, std::uint32_t group, std::span<const std::byte> bytes) noexcept;
 
 // What one entry says.
 struct Entry {

@@ -1,7 +1,7 @@
 // numcodecs.fixedscaleoffset: stores round((x - offset) * scale) as another type, reads stored / scale + offset.
 //
-// Arithmetic and rounding follow NumPy, as numcodecs does it. Unlike numcodecs, a value that does not fit the target
-// type is an error (InvalidArgument when writing, CorruptData when reading) instead of an arbitrary number.
+// Arithmetic and rounding follow NumPy, as numcodecs does it. Unlike there, integers do not wrap, and a value that does
+// not fit the target type is an error (InvalidArgument when writing, CorruptData when reading), not some number.
 #pragma once
 
 #include <memory>
