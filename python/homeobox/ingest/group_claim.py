@@ -60,8 +60,9 @@ class GroupClaim:
             elif not self._keep:
                 _remove_objects(self._store, self._group)
         except HomeoboxError:
-            if exc_type is None:
-                raise  # else the first error is the one to see; what stays is leftovers, which the next ingest removes
+            # After a success the dataset is there and its marker means nothing any more. After an error the first
+            # error is the one to see, and what stays is leftovers, which the next ingest of the name removes.
+            pass
         finally:
             _held.discard(self._token)
 

@@ -36,7 +36,7 @@ def plan_sparse(
 ) -> SparsePlan:
     """Decide the arrays of the group; reads the matrix once for the feature totals when it is to be reordered."""
     n_entries, n_features = len(matrix.data), matrix.shape[1]
-    order = _core.feature_order(feature_totals(matrix)) if by_expression else None
+    order = np.asarray(_core.feature_order(feature_totals(matrix))) if by_expression else None
     return SparsePlan(
         indices_path=spec.required_arrays[0].array_name,
         values_path=f"{spec.layers.path}/{layer}",
