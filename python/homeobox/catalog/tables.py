@@ -104,7 +104,10 @@ class Table:
     def count(self, where: str | None = None) -> int:
         """Number of rows that match an SQL filter; all of them without one, which costs no read."""
         with self._caller_errors():
-            return self.dataset.count_rows(filter=where)
+            if where is None:
+                return self.dataset.count_rows()
+            # Lance's own count reports a mistake in the SQL as OSError, a scan as the ValueError that it is.
+            return self.dataset.scanner(columns=[], with_row_id=True, filter=where).count_rows()
 
     def scan(
         self,
