@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import homeobox as hox
 import pytest
+
+import homeobox as hox
 
 # CPU seconds of the whole process, which other work on the machine disturbs less than its duration.
 SCHEMA_SECONDS = 0.5

@@ -3,6 +3,7 @@
 from homeobox.catalog.arrow_schema import UnsupportedColumnTypeError, to_arrow_schema
 from homeobox.catalog.catalog import Catalog, add_or_reuse_layout
 from homeobox.catalog.cells import CellTable, SchemaMismatchError
+from homeobox.catalog.creating import AtlasExistsError, AtlasTables, WrongClassError, create, create_or_open
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.groups import StoredGroup
 from homeobox.catalog.layouts import (
@@ -17,13 +18,8 @@ from homeobox.catalog.layouts import (
 )
 from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.opening import (
-    AtlasExistsError,
     AtlasNotFoundError,
-    AtlasTables,
-    WrongClassError,
     checkout,
-    create,
-    create_or_open,
     open_versions,
     open_writable,
     registry_table_name,
