@@ -113,7 +113,7 @@ class BitpackingCodec(BytesBytesCodec):
 
 @dataclass(frozen=True)
 class BP128Codec(ArrayBytesCodec):
-    """Packs numbers into patched blocks of 128 with a directory and checksums; the form of every chunk follows its data.
+    """Packs numbers into patched blocks of 128 with a directory and checksums.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class BP128Codec(ArrayBytesCodec):
 
     Notes
     -----
-    Takes the place of ``bytes``. Floats come back bit for bit.
+    Takes the place of ``bytes``. The form of every chunk follows its data; floats come back bit for bit.
     """
 
     version: int

@@ -29,6 +29,8 @@ ChunkGrid make_grid(const ArrayMetadata& metadata, std::string_view path) {
   try {
     ChunkGrid grid = ChunkGrid::make(metadata);
     shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding);  // must not overflow later
+    if (grid.n_shards() > ShardCache::kMaxShards)
+      fail<Unsupported>("array {}: zarr.json: {} shards, more than {}", path, grid.n_shards(), ShardCache::kMaxShards);
     return grid;
   } catch (const InvalidArgument& error) {
     fail<CorruptData>("array {}: zarr.json: {}", path, error.what());

@@ -47,6 +47,11 @@ ChunkGrid ChunkGrid::make(const ArrayMetadata& metadata) {
   grid.n_chunks_ = product(grid.chunks_, "chunks");
   grid.n_shards_ = product(grid.shards_, "shards");
   grid.chunks_per_shard_ = product(grid.shard_chunks_, "chunks of a shard");
+  const auto without_axis_0 = [](const Coordinates& extents) {
+    return extents.empty() ? extents : Coordinates(extents.begin() + 1, extents.end());
+  };
+  grid.chunks_per_row_ = product(without_axis_0(grid.chunks_), "chunks");
+  grid.shards_per_row_ = product(without_axis_0(grid.shards_), "shards");
   return grid;
 }
 

@@ -37,9 +37,9 @@ class ChunkGrid {
   std::uint64_t n_chunks() const noexcept { return n_chunks_; }
   std::uint64_t n_shards() const noexcept { return n_shards_; }
   std::uint64_t chunks_per_shard() const noexcept { return chunks_per_shard_; }
-  // Chunks, and shards, that share one position on axis 0. Only for arrays with an axis and at least one row.
-  std::uint64_t chunks_per_row() const noexcept { return n_chunks_ / chunks_[0]; }
-  std::uint64_t shards_per_row() const noexcept { return n_shards_ / shards_[0]; }
+  // Chunks, and shards, that share one position on axis 0.
+  std::uint64_t chunks_per_row() const noexcept { return chunks_per_row_; }
+  std::uint64_t shards_per_row() const noexcept { return shards_per_row_; }
 
   // Where `chunk` < n_chunks() is stored. A few instructions when only axis 0 is chunked.
   ChunkLocation locate(std::uint64_t chunk) const noexcept {
@@ -77,6 +77,8 @@ class ChunkGrid {
   std::uint64_t n_chunks_ = 1;
   std::uint64_t n_shards_ = 1;
   std::uint64_t chunks_per_shard_ = 1;
+  std::uint64_t chunks_per_row_ = 1;
+  std::uint64_t shards_per_row_ = 1;
   bool split_on_axis_0_ = true;
 };
 

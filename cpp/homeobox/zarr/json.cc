@@ -16,7 +16,10 @@ Json parse_json(std::string_view text, std::string_view where) {
   };
   try {
     return Json::parse(text, check_nesting);
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const Json::parse_error& error) {
+    // Its message quotes the input, which need not be text at all.
+    fail<CorruptData>("{}: not JSON at byte {} of {}", where, error.byte, text.size());
+  } catch (const Json::exception& error) {
     fail<CorruptData>("{}: not JSON: {}", where, error.what());
   }
 }

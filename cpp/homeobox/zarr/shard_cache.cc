@@ -4,20 +4,12 @@
 #include <new>
 #include <utility>
 
-#include "homeobox/base/error.h"
 #include "homeobox/base/interrupt.h"
 
 namespace hox::zarr {
-namespace {
-
-constexpr std::uint64_t kMaxShards = std::uint64_t{1} << 28;
-
-}  // namespace
-
 void ShardCache::Free::operator()(const LoadedShard** table) const noexcept { std::free(table); }
 
 ShardCache::ShardCache(std::uint64_t n_shards) {
-  if (n_shards > kMaxShards) fail<Unsupported>("an array of {} shards; at most {} are supported", n_shards, kMaxShards);
   // calloc takes zero pages from the system, so a large table costs memory only where shards are used.
   auto** table = static_cast<const LoadedShard**>(std::calloc(n_shards + 1, sizeof(const LoadedShard*)));
   if (table == nullptr) throw std::bad_alloc();

@@ -29,7 +29,9 @@ struct LoadedShard {
 
 class ShardCache {
  public:
-  // Throws Unsupported when a table of `n_shards` would be absurd.
+  static constexpr std::uint64_t kMaxShards = std::uint64_t{1} << 28;
+
+  // The caller guarantees n_shards <= kMaxShards.
   explicit ShardCache(std::uint64_t n_shards);
 
   // The caller guarantees shard < n_shards. nullptr: not loaded yet.
