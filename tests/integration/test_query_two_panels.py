@@ -8,6 +8,8 @@ import pytest
 import scipy.sparse as sp
 from small_atlas import Dataset, add, checked_out, empty_atlas
 
+import homeobox as hox
+from homeobox import _core
 from homeobox.datasets import pbmc3k, pbmc_facs
 
 
@@ -80,12 +82,13 @@ def test_rows_are_in_query_order_across_groups(atlas, sources):
     result = query.to_anndata()
     assert result.obs_names.tolist() == query.to_polars()["uid"].to_list()
     rows = [(i, row) for i, source in enumerate(sources) for row in range(3, source.matrix.shape[0], 7)][100:700]
-    expected = sp.vstack([columns_of(sources[i], result.var_names)[row] for i, row in rows])
+    matrices = [columns_of(source, result.var_names) for source in sources]
+    expected = sp.vstack([matrices[i][row] for i, row in rows])
     assert_equal(result.X, expected)
 
 
 def test_filter_of_features_that_not_every_panel_has(atlas, sources):
-    only_first = [uid for uid in sources[0].uids if uid not in set(sources[1].uids)][:2]
+    only_first = sorted(set(sources[0].uids) - set(sources[1].uids))[:2]
     asked = [sources[1].uids[100], *only_first, sources[0].uids[500], sources[1].uids[100]]
     for join in ("union", "intersection"):
         result = atlas.query().feature_join(join).features(asked, "gene_expression").to_anndata()
@@ -116,6 +119,19 @@ def test_counts_by_column(atlas, sources):
     two = atlas.query().where("number < 1").count(group_by=["dataset_uid", "label"])
     assert two.columns == ["dataset_uid", "label", "count"]
     assert two["count"].to_list() == [1, 1]
+
+
+def test_a_few_cells_of_a_warm_atlas_cost_two_requests(atlas):
+    """One for indices, one for values; opened groups, shard indexes and feature orders are kept."""
+    folder = atlas.catalog.location.root
+    fresh = hox.RaggedAtlas.checkout_latest(folder)
+    store = _core.CountingStore(fresh.catalog.store)
+    fresh.catalog.store = store
+    fresh.query().limit(1).to_anndata()
+    store.reset()
+    fresh.query().offset(1000).limit(5).to_anndata()
+    assert store.requests == 2
+    assert store.bytes_read < 15_000
 
 
 @pytest.mark.parametrize(("limit", "offset", "n"), [(0, 0, 0), (10, 0, 10), (10_000, 6470, 4), (5, 9999, 0)])
