@@ -14,7 +14,7 @@ import pytest
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
-from homeobox.ingest.group_claim import MARKER, claim_group
+from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group
 
 
 @pytest.fixture
@@ -22,12 +22,17 @@ def store():
     return _core.MemoryStore()
 
 
+def claim(store: _core.Store, group: str) -> GroupClaim:
+    """Of a group that no cell points to."""
+    return claim_group(store, group, lambda: None)
+
+
 def keys(store: _core.Store) -> list[str]:
     return [key for key, _ in store.list("")]
 
 
 def test_a_finished_claim_leaves_what_was_written(store):
-    with claim_group(store, "a/b"):
+    with claim(store, "a/b"):
         assert keys(store) == [f"a/b/{MARKER}"]
         store.write("a/b/zarr.json", b"{}")
     assert keys(store) == ["a/b/zarr.json"]
@@ -35,29 +40,29 @@ def test_a_finished_claim_leaves_what_was_written(store):
 
 def test_a_failed_claim_leaves_nothing_and_can_be_repeated(store):
     store.write("ab/zarr.json", b"neighbour")
-    with pytest.raises(KeyboardInterrupt), claim_group(store, "a"):
+    with pytest.raises(KeyboardInterrupt), claim(store, "a"):
         store.write("a/c/0", b"x")
         raise KeyboardInterrupt
     assert keys(store) == ["ab/zarr.json"]
-    with claim_group(store, "a"):
+    with claim(store, "a"):
         pass
 
 
 def test_after_the_commit_began_nothing_is_removed(store):
-    with pytest.raises(ValueError), claim_group(store, "a") as claim:
+    with pytest.raises(ValueError), claim(store, "a") as held:
         store.write("a/c/0", b"x")
-        claim.keep_objects()
+        held.keep_objects()
         raise ValueError
     assert keys(store) == [f"a/{MARKER}", "a/c/0"]
-    with claim_group(store, "a"):  # who asks again has made sure that no cell points there
+    with claim(store, "a"):  # who asks again has made sure that no cell points there
         assert keys(store) == [f"a/{MARKER}"]
 
 
 def test_a_held_claim_is_respected(store):
-    with claim_group(store, "a"):
+    with claim(store, "a"):
         with pytest.raises(ConflictError, match="zarr group 'a' is being written by another ingest"):
-            claim_group(store, "a")
-        with claim_group(store, "b"):
+            claim(store, "a")
+        with claim(store, "b"):
             pass
     assert keys(store) == []
 
@@ -65,14 +70,15 @@ def test_a_held_claim_is_respected(store):
 def test_foreign_objects_are_never_touched(store):
     store.write("a/zarr.json", b"{}")
     with pytest.raises(InvalidArgumentError, match=r"zarr group 'a' already exists in .* with 1 object"):
-        claim_group(store, "a")
+        claim(store, "a")
     assert keys(store) == ["a/zarr.json"]
 
 
 def leave_a_claim_of_a_dead_process(root: str) -> None:
     script = (
         "import os, sys; from homeobox import _core; from homeobox.ingest.group_claim import claim_group\n"
-        "store = _core.FileStore(sys.argv[1]); claim = claim_group(store, 'a'); store.write('a/c/0', b'x'); os._exit(1)"
+        "store = _core.FileStore(sys.argv[1]); claim = claim_group(store, 'a', lambda: None)\n"
+        "store.write('a/c/0', b'x'); os._exit(1)"
     )
     assert subprocess.run([sys.executable, "-c", script, root], check=False).returncode == 1
 
@@ -81,9 +87,21 @@ def test_leftovers_of_a_dead_process_are_cleared(tmp_path):
     leave_a_claim_of_a_dead_process(str(tmp_path))
     store = _core.FileStore(str(tmp_path))
     assert keys(store) == [f"a/{MARKER}", "a/c/0"]
-    with claim_group(store, "a"):
+    with claim(store, "a"):
         assert keys(store) == [f"a/{MARKER}"]
     assert keys(store) == []
+
+
+def test_what_a_dead_process_committed_is_not_cleared(tmp_path):
+    leave_a_claim_of_a_dead_process(str(tmp_path))
+    store = _core.FileStore(str(tmp_path))
+
+    def cells_point_there() -> None:
+        raise InvalidArgumentError("taken")
+
+    with pytest.raises(InvalidArgumentError, match="taken"):
+        claim_group(store, "a", cells_point_there)
+    assert keys(store) == [f"a/{MARKER}", "a/c/0"]
 
 
 def test_one_of_many_clears_leftovers(tmp_path):
@@ -93,7 +111,7 @@ def test_one_of_many_clears_leftovers(tmp_path):
     def take() -> None:
         store = _core.FileStore(str(tmp_path))
         try:
-            outcomes.append(claim_group(store, "a"))
+            outcomes.append(claim(store, "a"))
         except HomeoboxError as error:
             assert isinstance(error, ConflictError)
             outcomes.append(None)
@@ -116,21 +134,21 @@ def test_writers_on_other_machines_are_known_by_their_renewals(store, age_s, ali
     store.write(f"a/{MARKER}", json.dumps(marker).encode())
     if alive:
         with pytest.raises(ConflictError):
-            claim_group(store, "a")
+            claim(store, "a")
     else:
-        with claim_group(store, "a"):
+        with claim(store, "a"):
             pass
 
 
 def test_a_cleaner_that_died_at_the_very_end_is_no_obstacle(store):
     marker = {"token": "t", "host": socket.gethostname(), "pid": os.getpid(), "renewed": 0}
     store.write(f"a/{MARKER}.cleaning", json.dumps(marker).encode())
-    with claim_group(store, "a"):
+    with claim(store, "a"):
         pass
     assert keys(store) == []
 
 
 def test_a_marker_that_was_cut_short_belongs_to_nobody(store):
     store.write(f"a/{MARKER}", b'{"token": "t", "ho')
-    with claim_group(store, "a"):
+    with claim(store, "a"):
         pass

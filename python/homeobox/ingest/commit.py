@@ -17,7 +17,7 @@ from homeobox.ingest.cell_rows import cell_table, dense_pointers, sparse_pointer
 from homeobox.ingest.dataset_plan import DatasetPlan
 from homeobox.ingest.dense_writer import write_dense
 from homeobox.ingest.group_claim import GroupClaim, claim_group
-from homeobox.ingest.pending import remove_pending
+from homeobox.ingest.pending import is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.readers import CsrMatrix
 from homeobox.ingest.sparse_writer import SparsePlan, WrittenObject, write_sparse
@@ -38,7 +38,7 @@ def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
     InvalidArgumentError
         The name was taken since the plan was made.
     """
-    with claim_group(catalog.store, plan.group) as claim:
+    with claim_group(catalog.store, plan.group, lambda: is_pending(catalog, plan.group)) as claim:
         # Once more, now that nobody else can write there: the name may have been committed since it was checked.
         remove_pending(catalog, plan.group)
         catalog.datasets.check_new(plan.record)

@@ -144,8 +144,7 @@ def check_writable(catalog: Catalog) -> type[HoxBaseSchema]:
 
 def _check_layer(spec: ZarrGroupSpec, layer: str) -> None:
     space = spec.feature_space
-    n_arrays = 1 if spec.pointer_kind is PointerKind.SPARSE else 0
-    if not spec.has_var_df or len(spec.required_arrays) != n_arrays:
+    if not spec.is_matrix:
         raise UnsupportedError(
             f"feature space '{space}' is not a cells x features matrix; an AnnData cannot be its source"
         )
@@ -153,7 +152,7 @@ def _check_layer(spec: ZarrGroupSpec, layer: str) -> None:
         raise InvalidArgumentError(
             f"zarr_layer '{layer}' is not allowed in feature space '{space}', expected one of {spec.layers.allowed}"
         )
-    check_group_name(layer)
+    check_group_name(layer, "zarr_layer")
     missing = [name for name in spec.layers.required if name != layer]
     if missing:
         raise InvalidArgumentError(

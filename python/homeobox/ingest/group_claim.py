@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
@@ -67,8 +68,14 @@ class GroupClaim:
             _held.discard(self._token)
 
 
-def claim_group(store: _core.Store, group: str) -> GroupClaim:
-    """Claim `group`, which no cell may point to.
+def claim_group(store: _core.Store, group: str, check_free: Callable[[], object]) -> GroupClaim:
+    """Claim `group`.
+
+    Parameters
+    ----------
+    check_free
+        Raises if cells point to the group. Asked when its writer is known to be dead, right before what it left is
+        removed: asked any earlier, the writer could still commit in between, and whole data would be removed.
 
     Raises
     ------
@@ -89,6 +96,7 @@ def claim_group(store: _core.Store, group: str) -> GroupClaim:
     elif _is_alive(existing):
         raise ConflictError(f"zarr group '{group}' is being written by another ingest: {existing.decode()}")
     else:
+        check_free()
         _remove_leftovers(store, group, existing)
     token = secrets.token_hex(8)
     started = time.time()

@@ -11,8 +11,8 @@ from homeobox.errors import InvalidArgumentError
 _FORBIDDEN = re.compile(r'[\\\x00-\x1f\x7f?#*:"<>|]')
 
 
-def check_group_name(name: str) -> None:
-    """Refuse a group name that would lead out of the store, hide, or collide with Zarr's own names.
+def check_group_name(name: str, argument: str = "zarr_group") -> None:
+    """Refuse a name of a group or layer that would lead out of the store, hide, or collide with Zarr's own names.
 
     Raises
     ------
@@ -20,15 +20,15 @@ def check_group_name(name: str) -> None:
         Says which part of the name is wrong.
     """
     if not name:
-        raise InvalidArgumentError("zarr_group is empty; it names the folder of the dataset's arrays")
+        raise InvalidArgumentError(f"{argument} is empty; it names a folder of arrays")
     if _FORBIDDEN.search(name):
-        raise InvalidArgumentError(f"zarr_group {name!r} holds a character that paths and URLs cannot carry")
+        raise InvalidArgumentError(f"{argument} {name!r} holds a character that paths and URLs cannot carry")
     for part in name.split("/"):
         if part in ("", ".", ".."):
-            raise InvalidArgumentError(f"zarr_group {name!r}: '{part}' is not a folder name")
+            raise InvalidArgumentError(f"{argument} {name!r}: '{part}' is not a folder name")
         if part.startswith((".", "__")) or part == "zarr.json" or part != part.strip():
             raise InvalidArgumentError(
-                f"zarr_group {name!r}: the folder name {part!r} is reserved or starts with a space"
+                f"{argument} {name!r}: the folder name {part!r} is reserved or starts with a space"
             )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from homeobox.errors import UnsupportedError
 from homeobox.query.cells import read_cells
-from homeobox.query.modality import ModalityPlan, active_fields, is_matrix, plan_modality, read_layer
+from homeobox.query.modality import ModalityPlan, active_fields, plan_modality, read_layer
 from homeobox.query.obs_frame import obs_frame
 from homeobox.query.request import QueryRequest
 from homeobox.query.session import ReadSession
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def to_anndata(session: ReadSession, request: QueryRequest) -> anndata.AnnData:
     """Run a query and give its first modality that has data, as `AtlasQuery.to_anndata` documents."""
     fields = active_fields(session, request)
-    matrices = [field for field in fields if is_matrix(get_spec(field.feature_space))]
+    matrices = [field for field in fields if get_spec(field.feature_space).is_matrix]
     selection = read_cells(session.catalog, request, matrices or fields)
     pointers = next((columns for columns in selection.pointers if bool(columns.present.any())), None)
     if pointers is None:

@@ -54,12 +54,6 @@ class ModalityPlan:
         return [self.features.remaps[layout] for layout in self.layout_of_group]
 
 
-def is_matrix(spec: ZarrGroupSpec) -> bool:
-    """Whether a cell's data is one row of a cells x features matrix (fragments and images are not)."""
-    n_arrays = 1 if spec.pointer_kind is PointerKind.SPARSE else 0
-    return spec.has_var_df and len(spec.required_arrays) == n_arrays
-
-
 def active_fields(session: ReadSession, request: QueryRequest) -> list[PointerField]:
     """Pointer fields that the query may read, in schema order."""
     fields = session.catalog.pointer_fields.values()
@@ -79,7 +73,7 @@ def plan_modality(session: ReadSession, request: QueryRequest, pointers: Pointer
     """
     space = pointers.field.feature_space
     spec = get_spec(space)
-    if not is_matrix(spec):
+    if not spec.is_matrix:
         raise UnsupportedError(f"feature space '{space}' is not a cells x features matrix; it has no AnnData form")
     layers = request.layers.get(space) or spec.layers.required
     if not layers:
@@ -104,10 +98,10 @@ def plan_modality(session: ReadSession, request: QueryRequest, pointers: Pointer
 
 
 def _group_layouts(session: ReadSession, pointers: PointerColumns) -> list[str]:
-    datasets = session.catalog.datasets.by_group()
+    layout_uids = session.layout_uids()
     layouts = []
     for group in pointers.groups:
-        layout_uid = datasets[group]["layout_uid"] if group in datasets else None
+        layout_uid = layout_uids.get(group)
         if not layout_uid:
             raise CorruptDataError(
                 f"cells point to zarr group '{group}' in '{pointers.field.name}', but "

@@ -34,6 +34,7 @@ class ReadSession:
         self.catalog = catalog
         self._groups: _Recent[_core.SparseGroup] = _Recent(_MAX_OPEN_GROUPS)
         self._arrays: _Recent[_core.Array] = _Recent(_MAX_OPEN_GROUPS)
+        self._layout_uids: dict[str, str] | None = None
         self._var_frames: _Recent[VarFrame] = _Recent(_MAX_OPEN_GROUPS)
 
     def sparse_group(self, spec: ZarrGroupSpec, group: str) -> _core.SparseGroup:
@@ -53,6 +54,14 @@ class ReadSession:
         """One layer's array of a dense group, opened; NotFoundError if the group lacks it."""
         path = f"{group}/{spec.layers.path}/{layer}"
         return self._arrays.get((path,), lambda: _core.Array.open(self.catalog.store, path))
+
+    def layout_uids(self) -> dict[str, str]:
+        """Layout of each group; empty where a group has none."""
+        if self._layout_uids is None:
+            rows = self.catalog.datasets.arrow()
+            groups, layouts = rows["zarr_group"].to_pylist(), rows["layout_uid"].to_pylist()
+            self._layout_uids = dict(zip(groups, layouts, strict=True))
+        return self._layout_uids
 
     def var_frame(self, feature_space: str) -> VarFrame:
         """Annotation of the registry's features."""

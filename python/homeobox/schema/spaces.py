@@ -107,6 +107,11 @@ class ZarrGroupSpec(BaseModel):
     required_arrays: list[ArraySpec] = Field(default_factory=list)
     layers: LayersSpec = Field(default_factory=LayersSpec)
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether a cell's data is one row of a cells x features matrix (fragments and images are not)."""
+        return self.has_var_df and len(self.required_arrays) == (1 if self.pointer_kind is PointerKind.SPARSE else 0)
+
     def find_layers_path(self) -> str:
         """Path of the layers group inside the dataset's group."""
         return self.layers.path
