@@ -4,7 +4,9 @@
 // hands memory over without a copy where Python allows it. Errors leave as C++ exceptions; errors.cc translates.
 #pragma once
 
+#include <cxxabi.h>
 #include <nanobind/nanobind.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <span>
@@ -20,6 +22,26 @@ void bind_obstore(nb::module_& m);  // after bind_io
 void bind_codec(nb::module_& m);
 void bind_zarr(nb::module_& m);
 void bind_ragged(nb::module_& m);
+
+// Releases the GIL for the rest of a scope. Use it instead of nb::gil_scoped_release: a daemon thread that wants the
+// GIL back while the interpreter goes down is ended by CPython (before 3.14) with pthread_exit(), which may not pass
+// through a destructor and would abort the process. Such a thread sleeps here until the process is gone.
+class GilRelease {
+ public:
+  GilRelease() noexcept : state_(PyEval_SaveThread()) {}
+  GilRelease(const GilRelease&) = delete;
+  GilRelease& operator=(const GilRelease&) = delete;
+  ~GilRelease() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (const abi::__forced_unwind&) {
+      for (;;) ::pause();
+    }
+  }
+
+ private:
+  PyThreadState* state_;
+};
 
 // A contiguous view of any object with the buffer protocol (bytes, memoryview, ndarray), for as long as it lives.
 // Construct and destroy with the GIL held; the span may be read without it.

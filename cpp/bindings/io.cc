@@ -35,7 +35,7 @@ using namespace nanobind::literals;
 // Calls `request` without the GIL.
 template <class Request>
 auto without_gil(Request request) {
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return request();
 }
 

@@ -3,6 +3,8 @@
 #include "bindings.h"
 
 NB_MODULE(_core, m) {
+  // Daemon threads may hold objects until the process ends, and the core never prints.
+  nanobind::set_leak_warnings(false);
   m.doc() = "C++ core of homeobox: stores, codecs, arrays, ragged gathers.";
   hox::bindings::bind_errors(m);
   hox::bindings::bind_runtime(m);

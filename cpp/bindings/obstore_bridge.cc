@@ -77,7 +77,7 @@ std::vector<Buffer> copy_buffers(const std::vector<nb::object>& objects) {
   }
   const auto block = std::make_shared_for_overwrite<std::byte[]>(total);
   std::vector<Buffer> buffers;
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   std::size_t used = 0;
   for (const auto& view : views) {
     const std::span<const std::byte> bytes = view->bytes();

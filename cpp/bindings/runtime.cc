@@ -2,18 +2,33 @@
 
 #include "homeobox/base/runtime.h"
 
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+
 #include "bindings.h"
 #include "homeobox/base/interrupt.h"
 
 namespace hox::bindings {
 namespace {
 
-// Runs on threads that came from Python and have released the GIL. The error that a signal handler raised stays set
-// in this thread; errors.cc keeps it.
+// Python handles signals on its main thread only. Other threads must not even ask: taking the GIL while the
+// interpreter goes down would end them in the middle of a C++ call.
+std::atomic<pthread_t> main_thread;
+
+// Runs without the GIL. The error that a signal handler raised stays set in this thread; errors.cc keeps it.
 bool python_interrupt() {
-  if (!nb::is_alive()) return true;
+  if (pthread_equal(pthread_self(), main_thread) == 0) return false;
   const nb::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;
+}
+
+void find_main_thread() {
+  const nb::object ident = nb::module_::import_("threading").attr("main_thread")().attr("ident");
+  main_thread = static_cast<pthread_t>(nb::cast<std::uintptr_t>(ident));
+  // The thread that forks is the main thread of the child.
+  pthread_atfork(nullptr, nullptr, [] { main_thread = pthread_self(); });
 }
 
 nb::dict runtime_info() {
@@ -41,6 +56,7 @@ InvalidArgumentError
 }  // namespace
 
 void bind_runtime(nb::module_& m) {
+  find_main_thread();
   set_interrupt_check(python_interrupt);
   m.def("runtime_info", &runtime_info, kRuntimeInfoDoc);
 }

@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,8 +20,9 @@ from obstore.store import ObjectStore
 from homeobox._core import _obstore as core
 from homeobox.errors import InvalidArgumentError
 
-# How long exit waits for requests in flight to notice that they are cancelled.
+# How long exit waits for requests in flight to notice that they are cancelled, and how often it looks.
 _STOP_TIMEOUT_S = 5.0
+_POLL_S = 0.002
 
 _MISSING = (FileNotFoundError, obstore_errors.NotFoundError)
 
@@ -42,54 +44,64 @@ _PERMANENT = (
 )
 
 
+# Futures that a thread of obstore still holds. Such a thread needs the interpreter to let go of one, and aborts the
+# process if it comes back when there is no interpreter any more.
+_in_flight: weakref.WeakSet[Awaitable[Any]] = weakref.WeakSet()
+
+
+def _tracked(future: Awaitable[Any]) -> Awaitable[Any]:
+    _in_flight.add(future)
+    return future
+
+
 async def _read(store: ObjectStore, key: str, _: None) -> Any:
-    result = await obstore.get_async(store, key)
-    return await result.bytes_async()
+    result = await _tracked(obstore.get_async(store, key))
+    return await _tracked(result.bytes_async())
 
 
 async def _read_ranges(store: ObjectStore, key: str, ranges: tuple[list[int], list[int]]) -> Any:
     begins, ends = ranges
     # The core has joined what is worth joining.
-    return await obstore.get_ranges_async(store, key, starts=begins, ends=ends, coalesce=0)
+    return await _tracked(obstore.get_ranges_async(store, key, starts=begins, ends=ends, coalesce=0))
 
 
 async def _read_suffix(store: ObjectStore, key: str, n_bytes: int) -> tuple[Any, int]:
     if n_bytes == 0:
         return b"", await _size(store, key, None)
     try:
-        result = await obstore.get_async(store, key, options={"range": {"suffix": n_bytes}})
-        return await result.bytes_async(), result.meta["size"]
+        result = await _tracked(obstore.get_async(store, key, options={"range": {"suffix": n_bytes}}))
+        return await _tracked(result.bytes_async()), result.meta["size"]
     except (obstore_errors.NotSupportedError, obstore_errors.GenericError):
         # Azure has no suffix ranges, and an empty object has no suffix on S3.
         size = await _size(store, key, None)
         if size == 0:
             return b"", 0
         begin = max(0, size - n_bytes)
-        return await obstore.get_range_async(store, key, start=begin, end=size), size
+        return await _tracked(obstore.get_range_async(store, key, start=begin, end=size)), size
 
 
 async def _size(store: ObjectStore, key: str, _: None) -> int:
-    return (await obstore.head_async(store, key))["size"]
+    return (await _tracked(obstore.head_async(store, key)))["size"]
 
 
 async def _write(store: ObjectStore, key: str, data: bytes) -> None:
-    await obstore.put_async(store, key, data)
+    await _tracked(obstore.put_async(store, key, data))
 
 
 async def _create(store: ObjectStore, key: str, data: bytes) -> bool:
     try:
-        await obstore.put_async(store, key, data, mode="create")
+        await _tracked(obstore.put_async(store, key, data, mode="create"))
     except obstore_errors.AlreadyExistsError:
         return False
     return True
 
 
 async def _remove(store: ObjectStore, key: str, _: None) -> None:
-    await obstore.delete_async(store, key)
+    await _tracked(obstore.delete_async(store, key))
 
 
 async def _list(store: ObjectStore, directory: str, _: None) -> list[tuple[str, int]]:
-    objects = await obstore.list(store, prefix=directory or None).collect_async()
+    objects = await _tracked(obstore.list(store, prefix=directory or None).collect_async())
     return [(entry["path"], entry["size"]) for entry in objects]
 
 
@@ -158,14 +170,15 @@ class _Dispatcher:
         if os.getpid() != self._pid:
             return
         core.close()
-        self._loop.call_soon_threadsafe(self._cancel_all)
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
         self._thread.join(_STOP_TIMEOUT_S)
 
-    def _cancel_all(self) -> None:
-        for task in self._tasks.values():
+    async def _finish(self) -> None:
+        for task in list(self._tasks.values()):
             task.cancel()
-        # One more turn of the loop, in which the tasks let go of obstore's futures.
-        self._loop.call_soon(self._loop.stop)
+        while self._tasks or _in_flight:
+            await asyncio.sleep(_POLL_S)
+        self._loop.stop()
 
 
 _dispatcher: _Dispatcher | None = None
