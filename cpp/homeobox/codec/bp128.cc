@@ -28,6 +28,10 @@ class Bp128Codec final : public ArrayToBytesCodec {
                     std::byte* out) const override {
     bp128::decode_range(spec_, encoded, begin, end, out);
   }
+  void prefetch_range(std::span<const std::byte> encoded, std::uint64_t begin,
+                      std::uint64_t end) const noexcept override {
+    bp128::prefetch_range(encoded, begin, end);
+  }
 
  private:
   ChunkSpec spec_;

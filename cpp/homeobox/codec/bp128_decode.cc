@@ -173,4 +173,25 @@ void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std
   std::memset(out + (packed_end - begin) * size, 0, (end - packed_end) * size);
 }
 
+void prefetch_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end) noexcept {
+  constexpr std::uint64_t kCacheLine = 64;
+  if (encoded.size() < kHeaderBytes || begin >= end) return;
+  // Unverified: a wrong number here only prefetches in vain, and every address is kept inside the chunk.
+  const Header header = peek_header(encoded);
+  if (header.mode != Mode::kPlain && header.mode != Mode::kDelta && header.mode != Mode::kZigzag) return;
+  const std::uint64_t n_groups = header.n_groups();
+  const std::uint64_t groups_at = kHeaderBytes + n_groups * header.offset_bytes;
+  const std::uint64_t first = begin / kGroupElements;
+  const std::uint64_t last = (end - 1) / kGroupElements + 1;
+  if (header.offset_bytes > 4 || first >= n_groups || groups_at >= encoded.size()) return;
+  const auto offset = [&](std::uint64_t group) -> std::uint64_t {
+    if (group >= n_groups) return encoded.size();
+    std::uint32_t value = 0;
+    std::memcpy(&value, encoded.data() + kHeaderBytes + group * header.offset_bytes, header.offset_bytes);
+    return std::min<std::uint64_t>(groups_at + value, encoded.size());
+  };
+  const std::uint64_t to = offset(last);
+  for (std::uint64_t at = offset(first); at < to; at += kCacheLine) __builtin_prefetch(encoded.data() + at);
+}
+
 }  // namespace hox::codec::bp128

@@ -16,4 +16,7 @@ namespace hox::codec::bp128 {
 void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,
                   std::byte* out);
 
+// Asks for the cache lines of the groups that decode_range would read.
+void prefetch_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end) noexcept;
+
 }  // namespace hox::codec::bp128

@@ -52,6 +52,20 @@ void write_header(Header& header, std::byte* out) noexcept {
   store(out + kHeaderBytes - kChecksumBytes, header.crc);
 }
 
+Header peek_header(std::span<const std::byte> encoded) noexcept {
+  const std::byte* const in = encoded.data();
+  Header header;
+  header.mode = static_cast<Mode>(load<std::uint8_t>(in));
+  header.base_bits = load<std::uint8_t>(in + 1);
+  header.step = load<std::uint8_t>(in + 2);
+  header.offset_bytes = load<std::uint8_t>(in + 3);
+  header.n_packed = load<std::uint32_t>(in + 4);
+  header.modulus = load<std::uint32_t>(in + 8);
+  header.reference = load<std::uint64_t>(in + 12);
+  header.crc = load<std::uint32_t>(in + kHeaderBytes - kChecksumBytes);
+  return header;
+}
+
 Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elements) {
   if (encoded.size() < kHeaderBytes + kChecksumBytes)
     fail<CorruptData>("bp128 chunk: {} bytes, shorter than its header", encoded.size());
@@ -60,17 +74,9 @@ Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elem
   const std::uint32_t crc = crc32c({in, kHeaderBytes - kChecksumBytes});
   if (crc != stored_crc) [[unlikely]]
     fail<CorruptData>("bp128 header: checksum {:08x} expected, {:08x} found", stored_crc, crc);
-  const auto mode = load<std::uint8_t>(in);
-  if (mode > static_cast<std::uint8_t>(Mode::kZstdDelta)) fail<CorruptData>("bp128 header: unknown mode {}", mode);
-  Header header;
-  header.mode = static_cast<Mode>(mode);
-  header.base_bits = load<std::uint8_t>(in + 1);
-  header.step = load<std::uint8_t>(in + 2);
-  header.offset_bytes = load<std::uint8_t>(in + 3);
-  header.n_packed = load<std::uint32_t>(in + 4);
-  header.modulus = load<std::uint32_t>(in + 8);
-  header.reference = load<std::uint64_t>(in + 12);
-  header.crc = crc;
+  const Header header = peek_header(encoded);
+  if (header.mode > Mode::kZstdDelta)
+    fail<CorruptData>("bp128 header: unknown mode {}", static_cast<unsigned>(header.mode));
   if (header.n_packed > chunk_elements)
     fail<CorruptData>("bp128 header: {} elements in a chunk of {}", header.n_packed, chunk_elements);
   switch (header.mode) {

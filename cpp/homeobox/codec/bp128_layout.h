@@ -62,6 +62,9 @@ void write_header(Header& header, std::byte* out) noexcept;
 // Throws CorruptData unless the checksum holds and the fields make sense together for a chunk of `chunk_elements`.
 Header parse_header(std::span<const std::byte> encoded, std::uint64_t chunk_elements);
 
+// The fields as they are, checked by nothing; `encoded` holds at least a header.
+Header peek_header(std::span<const std::byte> encoded) noexcept;
+
 // Checksum of a group's bytes after the checksum, or of the body of the modes without groups (group 0).
 std::uint32_t checksum(const Header& header, std::uint32_t group, std::span<const std::byte> bytes) noexcept;
 

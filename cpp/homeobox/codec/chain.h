@@ -31,6 +31,11 @@ class CodecChain {
   void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end, std::byte* out,
                     Scratch& scratch) const;
 
+  // A hint that decode_range of these elements follows soon; the first cache line of `encoded` is at hand.
+  void prefetch_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end) const noexcept {
+    if (bytes_codecs_.empty() && array_codecs_.empty()) serializer_->prefetch_range(encoded, begin, end);
+  }
+
   // Upper bound of an encoded chunk, for reservations and for rejecting absurd extents.
   std::uint64_t max_encoded_bytes() const;
 

@@ -69,6 +69,9 @@ class ArrayToBytesCodec {
   // checksum of what it reads. Only called when decodes_ranges().
   virtual void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,
                             std::byte* out) const;
+  // A hint: decode_range of these elements follows soon, and the first cache line of `encoded` is at hand. Reads
+  // nothing that malformed bytes could lead astray.
+  virtual void prefetch_range(std::span<const std::byte>, std::uint64_t, std::uint64_t) const noexcept {}
 };
 
 // crc32c, gzip, zstd, blosc, numcodecs.shuffle, homeobox.bitpacking

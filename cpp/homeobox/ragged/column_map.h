@@ -22,8 +22,8 @@ class ColumnMap {
   ColumnMap(std::span<const std::uint32_t> feature_order, std::span<const std::int32_t> local_to_joined,
             std::int64_t n_columns);
 
-  std::span<const std::int32_t> stored_to_joined() const noexcept { return stored_to_joined_; }
-  std::uint32_t n_features() const noexcept { return static_cast<std::uint32_t>(stored_to_joined_.size()); }
+  std::span<const std::int32_t> stored_to_joined() const noexcept { return {stored_to_joined_.data(), n_features_}; }
+  std::uint32_t n_features() const noexcept { return n_features_; }
   std::int64_t n_columns() const noexcept { return n_columns_; }
 
   // Some feature is absent from the result, so rows shrink.
@@ -36,11 +36,11 @@ class ColumnMap {
   std::size_t apply(std::span<std::uint32_t> row) const noexcept;
 
  private:
-  std::vector<std::int32_t> stored_to_joined_;
+  std::vector<std::int32_t> stored_to_joined_;  // padded to a power of two with kUnknown
+  std::uint32_t n_features_;
   std::int64_t n_columns_;
   bool drops_features_ = false;
   bool keeps_order_ = true;
-  bool is_identity_ = true;
 };
 
 }  // namespace hox::ragged

@@ -110,14 +110,8 @@ CsrMatrix gather_all(std::span<const LoadedGroup> groups, const CellRanges& cell
   parallel_for(
       Runtime::cpu(), tasks.size(),
       [&](std::size_t task) {
-        RowDecoder decoder(n_columns, dtype, order);
-        for (std::size_t cell = tasks[task].first_cell; cell < tasks[task].last_cell; ++cell) {
-          const auto at = static_cast<std::uint64_t>(result.indptr[cell]);
-          if (static_cast<std::uint64_t>(result.indptr[cell + 1]) == at) continue;
-          decoder.decode(groups[static_cast<std::size_t>(cells.group_of_cell[cell])], cell,
-                         static_cast<std::uint64_t>(cells.begins[cell]), static_cast<std::uint64_t>(cells.ends[cell]),
-                         columns + at, values + at * element_bytes(dtype));
-        }
+        RowDecoder(n_columns, dtype, order)
+            .decode_cells(groups, cells, tasks[task].first_cell, tasks[task].last_cell, result.indptr, columns, values);
       },
       options.stop);
   return result;

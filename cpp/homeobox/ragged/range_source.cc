@@ -72,4 +72,18 @@ void RangeSource::decode(std::uint64_t begin, std::uint64_t end, std::byte* out,
   }
 }
 
+void RangeSource::prefetch_header(std::uint64_t begin) const {
+  if (views_) __builtin_prefetch(array_->view_chunk(begin / array_->chunk_elements()).bytes.data());
+}
+
+void RangeSource::prefetch(std::uint64_t begin, std::uint64_t end) const {
+  if (!views_) return;
+  const std::uint64_t chunk_elements = array_->chunk_elements();
+  const std::uint64_t chunk_begin = begin / chunk_elements * chunk_elements;
+  const zarr::ChunkView encoded = array_->view_chunk(begin / chunk_elements);
+  // A row that goes on in the next chunk leaves that part to the hardware.
+  if (encoded.present)
+    array_->chain().prefetch_range(encoded.bytes, begin - chunk_begin, std::min(end - chunk_begin, chunk_elements));
+}
+
 }  // namespace hox::ragged

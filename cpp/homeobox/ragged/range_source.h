@@ -24,6 +24,10 @@ class RangeSource {
   // Elements [begin, end), which lie in an announced range, as stored. `out` is aligned for the element type.
   void decode(std::uint64_t begin, std::uint64_t end, std::byte* out, codec::Scratch& scratch) const;
 
+  // Hints for a decode() of the same range: first the line that tells where its bytes lie, later those bytes.
+  void prefetch_header(std::uint64_t begin) const;
+  void prefetch(std::uint64_t begin, std::uint64_t end) const;
+
   DataType dtype() const noexcept { return array_->metadata().dtype; }
   const zarr::Array& array() const noexcept { return *array_; }
 

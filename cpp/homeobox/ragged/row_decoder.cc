@@ -8,6 +8,11 @@
 namespace hox::ragged {
 namespace {
 
+// Random cells miss every cache: the chunk's header says where the bytes are, so two cells' worth of latency lie
+// between asking for one and decoding the other. Measured on 405,000 cells; more gains nothing.
+constexpr std::size_t kHeadersAhead = 6;
+constexpr std::size_t kBytesAhead = 3;
+
 std::byte* with_room(RawBuffer& buffer, std::uint64_t n_bytes) {
   if (buffer.size() < n_bytes) buffer = RawBuffer(n_bytes + n_bytes / 2);
   return buffer.data();
@@ -46,8 +51,8 @@ void RowDecoder::decode_columns(const LoadedGroup& group, std::size_t cell, std:
   }
   const std::size_t mapped = group.columns->apply({columns, n});
   if (mapped != n) [[unlikely]]
-    fail<CorruptData>("array {}: element {} (cell {} of the query) is feature {}, but the layout has {}",
-                      source.array().path(), begin + mapped, cell, columns[mapped], group.columns->n_features());
+    fail<CorruptData>("array {}: element {} (cell {} of the query) is no feature of the layout, which has {}",
+                      source.array().path(), begin + mapped, cell, group.columns->n_features());
 }
 
 void RowDecoder::decode_values(const RangeSource& source, std::uint64_t begin, std::uint64_t end, std::byte* values) {
@@ -63,6 +68,38 @@ void RowDecoder::decode(const LoadedGroup& group, std::size_t cell, std::uint64_
   decode_columns(group, cell, begin, end, columns);
   decode_values(group.values, begin, end, values);
   if (order_ == RowOrder::kCanonical) sorter_.sort({columns, end - begin}, values, element_bytes(dtype_));
+}
+
+void RowDecoder::decode_cells(std::span<const LoadedGroup> groups, const CellRanges& cells, std::size_t first,
+                              std::size_t last, std::span<const std::int64_t> indptr, std::uint32_t* columns,
+                              std::byte* values) {
+  // Visits the cell that is `ahead` of the current one, if it has data.
+  const auto look_ahead = [&](std::size_t cell, std::size_t ahead, auto visit) {
+    if (cell + ahead >= last || cells.group_of_cell[cell + ahead] == kNoGroup) return;
+    const LoadedGroup& group = groups[static_cast<std::size_t>(cells.group_of_cell[cell + ahead])];
+    const auto begin = static_cast<std::uint64_t>(cells.begins[cell + ahead]);
+    const auto end = static_cast<std::uint64_t>(cells.ends[cell + ahead]);
+    if (begin < end) visit(group, begin, end);
+  };
+  const auto prefetch_headers = [](const LoadedGroup& group, std::uint64_t begin, std::uint64_t) {
+    group.indices.prefetch_header(begin);
+    group.values.prefetch_header(begin);
+  };
+  const auto prefetch_bytes = [](const LoadedGroup& group, std::uint64_t begin, std::uint64_t end) {
+    group.indices.prefetch(begin, end);
+    group.values.prefetch(begin, end);
+  };
+  for (std::size_t ahead = 0; ahead < kHeadersAhead; ++ahead) look_ahead(first, ahead, prefetch_headers);
+  for (std::size_t ahead = 0; ahead < kBytesAhead; ++ahead) look_ahead(first, ahead, prefetch_bytes);
+  const std::size_t value_bytes = element_bytes(dtype_);
+  for (std::size_t cell = first; cell < last; ++cell) {
+    look_ahead(cell, kHeadersAhead, prefetch_headers);
+    look_ahead(cell, kBytesAhead, prefetch_bytes);
+    look_ahead(cell, 0, [&](const LoadedGroup& group, std::uint64_t begin, std::uint64_t end) {
+      const auto at = static_cast<std::uint64_t>(indptr[cell]);
+      decode(group, cell, begin, end, columns + at, values + at * value_bytes);
+    });
+  }
 }
 
 std::size_t RowDecoder::append_kept(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,

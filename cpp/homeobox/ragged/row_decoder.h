@@ -22,16 +22,20 @@ class RowDecoder {
  public:
   RowDecoder(std::int64_t n_columns, DataType dtype, RowOrder order);
 
-  // Elements [begin, end) of a group whose map drops nothing. Writes end - begin columns and values; `cell` is for
-  // messages.
-  void decode(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
-              std::uint32_t* columns, std::byte* values);
+  // Cells [first, last) of groups whose maps drop nothing. Cell i's entries go to indptr[i] of `columns` and of
+  // `values`, which are arrays of indptr.back() entries. The bytes of the next cells are fetched into the cache
+  // meanwhile.
+  void decode_cells(std::span<const LoadedGroup> groups, const CellRanges& cells, std::size_t first, std::size_t last,
+                    std::span<const std::int64_t> indptr, std::uint32_t* columns, std::byte* values);
 
-  // The same for any map: appends what the map keeps and returns how many entries that is.
+  // Elements [begin, end) of a group with any map: appends what the map keeps and returns how many entries that is.
+  // `cell` is for messages.
   std::size_t append_kept(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
                           std::vector<std::uint32_t>& columns, std::vector<std::byte>& values);
 
  private:
+  void decode(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
+              std::uint32_t* columns, std::byte* values);
   void decode_columns(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
                       std::uint32_t* columns);
   void decode_values(const RangeSource& source, std::uint64_t begin, std::uint64_t end, std::byte* values);

@@ -1,8 +1,9 @@
 #include "homeobox/ragged/row_sorter.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+
+#include "homeobox/ragged/kernels/rank.h"
 
 namespace hox::ragged {
 namespace {
@@ -39,36 +40,22 @@ void RowSorter::sort(std::span<std::uint32_t> columns, std::byte* values, std::s
 }
 
 bool RowSorter::sort_by_rank(std::span<std::uint32_t> columns, std::byte* values, std::size_t value_bytes) {
-  for (const std::uint32_t column : columns) bits_[column / 64] |= std::uint64_t{1} << (column % 64);
-  std::uint32_t total = 0;
-  for (std::size_t word = 0; word < bits_.size(); ++word) {
-    below_[word] = total;
-    total += static_cast<std::uint32_t>(std::popcount(bits_[word]));
-  }
-  const bool distinct = total == columns.size();
-  if (distinct) {
-    old_columns_.assign(columns.begin(), columns.end());
-    old_values_.resize(columns.size() * value_bytes);
-    if (value_bytes != 0) std::memcpy(old_values_.data(), values, old_values_.size());
-    const auto rank = [this](std::uint32_t column) {
-      const std::uint64_t lower = (std::uint64_t{1} << (column % 64)) - 1;
-      return below_[column / 64] + static_cast<std::uint32_t>(std::popcount(bits_[column / 64] & lower));
-    };
-    if (value_bytes == 0)
-      for (const std::uint32_t column : old_columns_) columns[rank(column)] = column;
-    for_value_type(value_bytes, [&](auto type) {
-      using Value = decltype(type);
-      const auto* const from = reinterpret_cast<const Value*>(old_values_.data());
-      auto* const to = reinterpret_cast<Value*>(values);
-      for (std::size_t i = 0; i < old_columns_.size(); ++i) {
-        const std::uint32_t place = rank(old_columns_[i]);
-        columns[place] = old_columns_[i];
-        to[place] = from[i];
-      }
-    });
-  }
-  std::fill(bits_.begin(), bits_.end(), std::uint64_t{0});
-  return distinct;
+  const std::size_t n = columns.size();
+  places_.resize(n);
+  if (!rank_columns()(columns.data(), static_cast<std::uint32_t>(n), bits_.data(), below_.data(),
+                      static_cast<std::uint32_t>(bits_.size()), places_.data()))
+    return false;
+  old_columns_.assign(columns.begin(), columns.end());
+  for (std::size_t i = 0; i < n; ++i) columns[places_[i]] = old_columns_[i];
+  if (value_bytes == 0) return true;
+  old_values_.assign(values, values + n * value_bytes);
+  for_value_type(value_bytes, [&](auto type) {
+    using Value = decltype(type);
+    const auto* const from = reinterpret_cast<const Value*>(old_values_.data());
+    auto* const to = reinterpret_cast<Value*>(values);
+    for (std::size_t i = 0; i < n; ++i) to[places_[i]] = from[i];
+  });
+  return true;
 }
 
 void RowSorter::sort_by_comparison(std::span<std::uint32_t> columns, std::byte* values, std::size_t value_bytes) {

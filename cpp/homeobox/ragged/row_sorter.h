@@ -27,6 +27,7 @@ class RowSorter {
 
   std::vector<std::uint64_t> bits_;
   std::vector<std::uint32_t> below_;  // bits set in the words before
+  std::vector<std::uint32_t> places_;
   std::vector<std::uint32_t> old_columns_;
   std::vector<std::byte> old_values_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> by_column_;  // column, position
