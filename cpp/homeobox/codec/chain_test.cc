@@ -138,9 +138,10 @@ TEST(CodecChain, RefusesBombs) {
   const ChunkSpec large = make_chunk_spec(DataType::kUint8, {64 << 20});
   const ChunkSpec small = make_chunk_spec(DataType::kUint8, {64});
   for (const char* compressor : {"zstd", "gzip", "blosc"}) {
-    Scratch scratch;
+    Scratch encoding;
     Bytes bomb;
-    CodecChain::parse(Json::array({"bytes", compressor}), large).encode(Bytes(large.bytes()), bomb, scratch);
+    CodecChain::parse(Json::array({"bytes", compressor}), large).encode(Bytes(large.bytes()), bomb, encoding);
+    Scratch scratch;
     Bytes decoded(small.bytes());
     EXPECT_THROW(CodecChain::parse(Json::array({"bytes", compressor}), small).decode(bomb, decoded, scratch),
                  CorruptData);

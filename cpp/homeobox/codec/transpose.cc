@@ -114,11 +114,12 @@ std::shared_ptr<const ArrayToArrayCodec> make_transpose(const nlohmann::json& co
   std::vector<std::size_t> order;
   bool is_permutation = order_json.is_array() && order_json.size() == rank;
   for (std::size_t i = 0; is_permutation && i < rank; ++i) {
-    const nlohmann::json& axis = order_json[i];
-    is_permutation = axis.is_number_unsigned() && axis.get<std::uint64_t>() < rank && !seen[axis.get<std::size_t>()];
+    const bool in_range = order_json[i].is_number_integer() && order_json[i] >= 0 && order_json[i] < rank;
+    const std::size_t axis = in_range ? order_json[i].get<std::size_t>() : rank;
+    is_permutation = axis < rank && !seen[axis];
     if (!is_permutation) break;
-    seen[axis.get<std::size_t>()] = true;
-    order.push_back(axis.get<std::size_t>());
+    seen[axis] = true;
+    order.push_back(axis);
   }
   if (!is_permutation)
     fail<InvalidArgument>("codec transpose: a permutation of {} axes expected as order, found {}", rank,
