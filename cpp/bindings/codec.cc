@@ -30,7 +30,7 @@ nb::bytes encode_chunk(const std::string& codecs, const std::string& dtype, cons
   const BufferView view(data);
   codec::Bytes encoded;
   {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     codec::Scratch scratch;
     parse_chain(codecs, dtype, shape).encode(view.bytes(), encoded, scratch);
   }
@@ -42,7 +42,7 @@ nb::object decode_chunk(const std::string& codecs, const std::string& dtype, con
   const BufferView view(encoded);
   RawBuffer decoded;
   {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     codec::Scratch scratch;
     const codec::CodecChain chain = parse_chain(codecs, dtype, shape);
     decoded = RawBuffer(chain.chunk().bytes());
@@ -53,7 +53,7 @@ nb::object decode_chunk(const std::string& codecs, const std::string& dtype, con
 
 std::uint32_t crc32c(nb::handle data) {
   const BufferView view(data);
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return codec::crc32c(view.bytes());
 }
 

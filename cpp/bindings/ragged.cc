@@ -46,7 +46,7 @@ nb::object feature_order_of(const SparseGroup& group) {
 }
 
 std::string layer_dtype(const SparseGroup& group, const std::string& layer) {
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return std::string(name(group.layer(layer)->metadata().dtype));
 }
 
@@ -58,7 +58,7 @@ nb::tuple gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
     fail<InvalidArgument>("remaps: one per group expected, found {} for {}", remaps.size(), groups.size());
   const DataType result_type = dtype_from_name(dtype);
   ragged::CsrMatrix matrix = [&] {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     std::vector<ragged::GatherGroup> prepared;
     prepared.reserve(groups.size());
     for (std::size_t i = 0; i < groups.size(); ++i)
@@ -83,7 +83,7 @@ nb::object gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& l
   std::vector<ragged::DenseGroup> groups;
   for (std::size_t i = 0; i < layers.size(); ++i) groups.push_back({layers[i], span_of(remaps[i])});
   RawBuffer matrix = [&] {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     return ragged::gather_dense(groups, span_of(group_of_cell), span_of(positions), n_columns);
   }();
   const std::array<std::uint64_t, 2> shape = {group_of_cell.shape(0), static_cast<std::uint64_t>(n_columns)};
@@ -130,7 +130,7 @@ nb::tuple reorder_csr(const Vector<std::int64_t>& indptr, const AnyVector& indic
   }
   {
     const DataType index_dtype = dtype_of(AnyArray(indices));
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     ragged::reorder_rows({span_of(indptr), index_dtype, static_cast<const std::byte*>(indices.data())}, layers,
                          n_features, stored_of_local, 0, indptr.shape(0) - 1, stored.as<std::uint32_t>());
   }
@@ -146,7 +146,7 @@ void bind_ragged(nb::module_& m) {
   nb::class_<SparseGroup>(m, "SparseGroup", kSparseGroupDoc)
       .def(nb::new_([](const std::shared_ptr<Store>& store, const std::string& group, const std::string& indices_path,
                        const std::string& feature_order_path) {
-             const nb::gil_scoped_release release;
+             const GilRelease released;
              return std::make_shared<SparseGroup>(store, group, indices_path, feature_order_path);
            }),
            "store"_a, "group"_a, "indices_path"_a = "csr/indices", "feature_order_path"_a = "csr/feature_order")

@@ -47,7 +47,7 @@ std::vector<ObjectTuple> to_tuples(const std::vector<StoredObject>& objects) {
 
 // nanobind holds what it was given as non-const; all of Array's methods are const.
 std::shared_ptr<Array> open_array(std::shared_ptr<Store> store, const std::string& path) {
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return std::const_pointer_cast<Array>(Array::open(std::move(store), path));
 }
 
@@ -80,7 +80,7 @@ nb::object read(const Array& array, const Shape& begin, const Shape& end) {
     shape[axis] = axis < begin.size() && begin[axis] < end[axis] ? end[axis] - begin[axis] : 0;
   RawBuffer memory;
   {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     array.check_box(begin, end);
     memory = allocate(shape, dtype);
     array.read(begin, end, {memory.data(), memory.size()});
@@ -98,7 +98,7 @@ nb::object read_ranges(const Array& array, const Int64Array& begins, const Int64
   Shape shape = array.metadata().shape;
   RawBuffer memory;
   {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     const std::uint64_t n_rows = array.count_rows(values_of(begins), values_of(ends));
     shape[0] = n_rows;
     memory = allocate(shape, dtype);
@@ -135,12 +135,12 @@ class PythonArrayWriter {
     if (shape_of(rows) != expected)
       fail<InvalidArgument>("rows of shape (n, ...) like ({}) expected, found ({})", fmt::join(options_.shape, ", "),
                             fmt::join(shape_of(rows), ", "));
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     writer_.append(bytes_of(rows), rows.shape(0));
   }
 
   const std::vector<StoredObject>& finish() {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     return writer_.finish();
   }
 
@@ -157,7 +157,7 @@ void init_writer(PythonArrayWriter* self, std::shared_ptr<Store> store, const st
                  const std::string& index_location) {
   ArrayOptions options = make_options(dtype, std::move(shape), std::move(chunk_shape), std::move(shard_shape),
                                       codecs_json, attributes_json, index_location);
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   new (self) PythonArrayWriter(std::move(store), path, std::move(options));
 }
 
@@ -178,7 +178,7 @@ std::vector<ObjectTuple> write_array(std::shared_ptr<Store> store, const std::st
 
 ObjectTuple write_group(Store& store, const std::string& path, const std::string& attributes_json) {
   const zarr::Json attributes = parse_json_argument(attributes_json, "attributes_json");
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return to_tuple(zarr::write_group(store, path, attributes));
 }
 
@@ -186,14 +186,14 @@ ObjectTuple write_manifest(Store& store, const std::string& group_path, const st
   std::vector<StoredObject> stored;
   stored.reserve(objects.size());
   for (const auto& [key, n_bytes, crc32c] : objects) stored.push_back({key, n_bytes, crc32c});
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   return to_tuple(zarr::write_manifest(store, group_path, stored));
 }
 
 std::optional<std::vector<ObjectTuple>> read_manifest(const Store& store, const std::string& group_path) {
   std::optional<std::vector<StoredObject>> objects;
   {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     objects = zarr::read_manifest(store, group_path);
   }
   if (!objects) return std::nullopt;
