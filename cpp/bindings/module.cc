@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
   hox::bindings::bind_codec(m);
   hox::bindings::bind_zarr(m);
   hox::bindings::bind_ragged(m);
+  hox::bindings::bind_loader(m);
 }

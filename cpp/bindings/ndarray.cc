@@ -58,4 +58,11 @@ nb::object to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uin
   return nb::cast(nb::ndarray<nb::numpy>(data, extents.size(), extents.data(), owner, nullptr, to_dlpack(dtype)));
 }
 
+nb::object view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner) {
+  const std::size_t extent = n;
+  const nb::capsule capsule(new std::shared_ptr<const void>(std::move(owner)),
+                            [](void* pointer) noexcept { delete static_cast<std::shared_ptr<const void>*>(pointer); });
+  return nb::cast(nb::ndarray<nb::numpy, nb::ro>(data, 1, &extent, capsule, nullptr, to_dlpack(dtype)));
+}
+
 }  // namespace hox::bindings

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -30,5 +31,8 @@ inline std::span<const std::int64_t> values_of(const Int64Array& array) { return
 
 // Hands the memory over; Python frees it.
 nb::object to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uint64_t> shape);
+
+// A read-only view of `n` elements at `data`, which `owner` keeps alive.
+nb::object view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner);
 
 }  // namespace hox::bindings

@@ -6,6 +6,7 @@ import html
 from typing import TYPE_CHECKING
 
 from homeobox.errors import InvalidArgumentError
+from homeobox.loader import CsrLoader, make_csr_loader
 from homeobox.query import QueryRequest, ReadSession
 from homeobox.query.assemble import to_anndata
 from homeobox.query.cells import check_columns, count_cells, read_obs
@@ -210,6 +211,64 @@ class AtlasQuery:
             Stored bytes or pointers are damaged; says which.
         """
         return to_anndata(self._session, self._request)
+
+    def to_loader(
+        self,
+        batch_size: int = 512,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        feature_space: str = "gene_expression",
+        layer: str = "counts",
+        drop_last: bool = False,
+        memory: int | str = "1GiB",
+    ) -> CsrLoader:
+        """Iterate over CSR batches of the selected cells in random order, as NumPy arrays without a copy.
+
+        Parameters
+        ----------
+        batch_size
+            Cells per batch; the last of an epoch may be shorter.
+        shuffle
+            Each epoch is a uniform random permutation of all selected cells that have the modality.
+        seed
+            With the number of the epoch it fixes the order, on every machine.
+        feature_space, layer
+            A sparse feature space and one of its layers.
+        drop_last
+            Leave out a last batch that is short.
+        memory
+            Bound of the memory of all batches in bytes or as text ("256MiB"), those still held by the caller included.
+
+        Returns
+        -------
+        CsrLoader
+            ``len(loader)`` batches per ``for``; each a `SparseBatch` whose `indices` are global feature indices.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Bad sizes, an unknown feature space, SQL that does not parse.
+        UnsupportedError
+            A dense feature space or a query with a feature filter.
+        NotFoundError
+            A group lacks the layer.
+
+        Notes
+        -----
+        Threads of this process decode ahead of the consumer, without the GIL; no worker processes. Stage: experimental.
+        """
+        return make_csr_loader(
+            self._session,
+            self._request,
+            feature_space=feature_space,
+            layer=layer,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            drop_last=drop_last,
+            memory=memory,
+        )
 
     def _check_space(self, feature_space: str) -> None:
         known = self._session.catalog.pointer_fields

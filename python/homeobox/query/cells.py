@@ -61,6 +61,11 @@ def read_cells(catalog: Catalog, request: QueryRequest, fields: Sequence[Pointer
     return CellSelection(table.select(obs), [read_pointers(table, field) for field in fields])
 
 
+def scan_pointers(catalog: Catalog, request: QueryRequest, field: PointerField) -> PointerColumns:
+    """Pointers of the selected cells, without their obs columns."""
+    return read_pointers(_scan(catalog, request, pointer_columns(field)), field)
+
+
 def count_cells(catalog: Catalog, request: QueryRequest) -> int:
     """Number of selected cells; reads no column unless there is a condition."""
     n_cells = max(0, catalog.count_cells(request.where) - (request.offset or 0))
