@@ -17,9 +17,11 @@ def obs_frame(table: pa.Table) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = {name: table[name].to_pandas().array for name in table.column_names if name != "uid"}
+    rows = pd.RangeIndex(table.num_rows)
+    columns = {name: table[name].to_pandas() for name in table.column_names if name != "uid"}
+    frame = pd.DataFrame(columns, index=rows, copy=False)
     if "uid" in table.column_names:
-        index = pd.Index(table["uid"].to_pandas(), dtype=object, name="uid")
+        frame.index = pd.Index(table["uid"].to_pandas(), dtype=object, name="uid")
     else:
-        index = pd.RangeIndex(table.num_rows).astype(str)
-    return pd.DataFrame(columns, index=index, copy=False)
+        frame.index = rows.astype(str)
+    return frame
