@@ -2,8 +2,9 @@
 
     python tools/run_benchmarks.py --build build/editable [--json FILE] [--filter REGEX]
 
-The C++ programs (Google Benchmark, one per layer) print their own tables; the atlas benchmark times the warm
-operations of a user on a fresh atlas. Rates wander on shared machines, so compare ratios within one run.
+Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` compares the gather with plain
+copies, ``benchmarks/atlas.py`` times the warm operations of a user on a fresh atlas. Rates wander on shared machines, so
+compare ratios within one run.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-TOOLS = Path(__file__).resolve().parent
+SCRIPTS = Path(__file__).resolve().parents[1] / "benchmarks"
+# Needs a prepared folder, which its script makes.
+GATHER = "gather_bench"
 
 
 def run_core(programs: list[Path], pattern: str) -> list[dict[str, Any]]:
@@ -35,12 +38,18 @@ def run_core(programs: list[Path], pattern: str) -> list[dict[str, Any]]:
     return rows
 
 
-def run_atlas() -> dict[str, Any]:
-    print("== atlas", flush=True)
+def run_script(name: str, *arguments: object) -> Any:
+    """What the script writes to its --json file: one document, or one line per row."""
+    print(f"== {name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "atlas.json"
-        subprocess.run([sys.executable, TOOLS / "bench_atlas.py", "--json", out], check=True)
-        return json.loads(out.read_text())
+        out = Path(folder) / "figures.json"
+        command = [sys.executable, SCRIPTS / f"{name}.py", *arguments, "--json", out]
+        subprocess.run([str(part) for part in command], check=True)
+        text = out.read_text()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines()]
 
 
 def main() -> None:
@@ -50,10 +59,11 @@ def main() -> None:
     parser.add_argument("--filter", default="", help="run only the C++ benchmarks whose name matches")
     arguments = parser.parse_args()
 
-    programs = sorted(path for path in (arguments.build / "bench").glob("*") if path.is_file())
+    programs = sorted(path for path in (arguments.build / "bench").glob("*_bench") if path.name != GATHER)
     figures: dict[str, Any] = {"core": run_core(programs, arguments.filter)}
     if not arguments.filter:
-        figures["atlas"] = run_atlas()
+        figures["gather"] = run_script("gather", arguments.build / "bench" / GATHER)
+        figures["atlas"] = run_script("atlas")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

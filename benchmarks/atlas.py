@@ -1,6 +1,6 @@
 """Time what a user waits for, warm, on the quickstart's atlas with cell types.
 
-    python tools/bench_atlas.py [--json FILE] [--repeat N]
+    python benchmarks/atlas.py [--json FILE] [--repeat N]
 
 Prints the median of each operation in milliseconds beside SciPy's row selection on the matrix in memory, which reads
 no file, joins no feature space and builds no AnnData: the floor that no atlas can reach.

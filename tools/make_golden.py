@@ -1,0 +1,98 @@
+"""Write the golden arrays of the current format version: stored bytes that every later version must still read.
+
+    python tools/make_golden.py [--target tests/golden/format1]
+
+Run it once for each new version of FORMAT.md; files of an old version are never made again. Each array is a small
+case of one codec; ``expected.json`` keeps shape, dtype and the digest of the decoded bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from homeobox import _core
+
+FORMAT = 1
+TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / f"format{FORMAT}"
+
+BP128 = [{"name": "homeobox.bp128", "configuration": {"version": 1}}]
+BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+CRC32C = {"name": "crc32c"}
+
+CHUNK = 512
+# Not a multiple of the chunk, so that each array has a last, partial chunk.
+N_ELEMENTS = 3 * CHUNK + 77
+
+
+def bitpacking(transform: str) -> list[dict]:
+    packing = {"name": "homeobox.bitpacking", "configuration": {"transform": transform, "element_size": 4}}
+    return [BYTES, packing, CRC32C]
+
+
+def noise(n: int, bits: int) -> np.ndarray:
+    """Reproducible integers below ``2 ** bits``, whatever NumPy's generators do: a multiplicative hash."""
+    position = np.arange(1, n + 1, dtype=np.uint64)
+    return (position * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
+
+
+def cases() -> Iterator[tuple[str, np.ndarray, list[dict]]]:
+    """(name, values, codecs): every mode of bp128, both sides of its type rules, and what 0.2.2 reads."""
+    small = noise(N_ELEMENTS, 3)
+    spiky = np.where(noise(N_ELEMENTS, 6) == 0, noise(N_ELEMENTS, 14), small)
+    # Rows of ascending feature indices, as a sparse group stores them.
+    ascending = np.concatenate([np.sort(noise(n, 12)) for n in np.full(N_ELEMENTS // 23 + 1, 23)])[:N_ELEMENTS]
+    walk = np.cumsum(noise(N_ELEMENTS, 4).astype(np.int64) - 7)
+    yield "bp128_constant", np.full(N_ELEMENTS, 7, dtype=np.uint32), BP128
+    yield "bp128_small_uint32", small.astype(np.uint32), BP128
+    yield "bp128_exceptions_uint32", spiky.astype(np.uint32), BP128
+    yield "bp128_ascending_uint32", ascending.astype(np.uint32), BP128
+    yield "bp128_walk_int32", walk.astype(np.int32), BP128
+    yield "bp128_offsets_int64", np.cumsum(noise(N_ELEMENTS, 9)).astype(np.int64) + (1 << 40), BP128
+    yield "bp128_counts_float32", spiky.astype(np.float32) + 1, BP128
+    yield "bp128_counts_float64", small.astype(np.float64) - 3, BP128
+    yield "bp128_bytes_uint8", noise(N_ELEMENTS, 8).astype(np.uint8), BP128
+    yield "bp128_fractions_float32", np.sqrt(small.astype(np.float32)), BP128
+    yield "bp128_no_integers_float32", odd_floats(), BP128
+    for transform in ("none", "delta", "delta_zigzag"):
+        yield f"bitpacking_{transform}_uint32", ascending.astype(np.uint32), bitpacking(transform)
+    yield "zstd_float32", small.astype(np.float32), [BYTES, {"name": "zstd", "configuration": {"level": 3}}]
+
+
+def odd_floats() -> np.ndarray:
+    """Negative zero, infinities and NaN payloads among whole numbers; they come back bit for bit."""
+    values = noise(N_ELEMENTS, 5).astype(np.float32)
+    values[[3, 700]] = -0.0
+    values[[5, 900]] = np.inf, -np.inf
+    values.view(np.uint32)[[8, 1200]] = 0x7FC00001, 0xFF812345
+    return values
+
+
+def describe(values: np.ndarray) -> dict[str, object]:
+    digest = hashlib.sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()).hexdigest()
+    return {"dtype": values.dtype.name, "shape": list(values.shape), "sha256": digest}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", type=Path, default=TARGET)
+    target = parser.parse_args().target
+    shutil.rmtree(target, ignore_errors=True)
+    store = _core.FileStore(str(target))
+    expected = {}
+    for name, values, codecs in cases():
+        _core.write_array(store, name, values, [CHUNK], [4 * CHUNK], json.dumps(codecs))
+        expected[name] = describe(values)
+    (target / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    n_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"{len(expected)} arrays, {n_bytes / 1e3:.0f} kB in {target}")
+
+
+if __name__ == "__main__":
+    main()
