@@ -2,9 +2,9 @@
 
     python tools/run_benchmarks.py --build build/editable [--json FILE] [--filter REGEX]
 
-Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` compares the gather with plain
-copies, ``benchmarks/atlas.py`` times the warm operations of a user on a fresh atlas. Rates wander on shared machines, so
-compare ratios within one run.
+Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` compares the gather with
+plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a fresh atlas. Rates wander on shared
+machines, so compare ratios within one run.
 """
 
 from __future__ import annotations
