@@ -64,7 +64,7 @@ test-cpp: $(VENV)/.package
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
 test-python: $(VENV)/.test
-	$(PY) -m pytest -q -n 2 $(PYTEST)
+	$(PY) -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
 lint: $(VENV)/.test
 	ruff check .

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# One worker: both modules build in the same folder.
+pytestmark = pytest.mark.xdist_group("build")
+
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., str]
 
