@@ -26,9 +26,38 @@ using Operation = ObstoreOperation;
 
 std::shared_ptr<ObstoreStore> make_obstore_store(nb::handle store) {
   ObstoreQueue::instance().refuse_after_fork();
+  const nb::object core = nb::module_::import_("homeobox._core").attr("_obstore");
   const nb::module_ bridge = nb::module_::import_("homeobox._obstore_bridge");
-  const auto [store_id, description] = nb::cast<std::pair<std::uint64_t, std::string>>(bridge.attr("register")(store));
+  const auto [store_id, description] =
+      nb::cast<std::pair<std::uint64_t, std::string>>(bridge.attr("register")(core, store));
   return std::make_shared<ObstoreStore>(store_id, description);
+}
+
+// The bridge's name of an operation.
+const char* name_of(Operation operation) {
+  switch (operation) {
+    case Operation::kRead:
+      return "read";
+    case Operation::kReadRanges:
+      return "read_ranges";
+    case Operation::kReadSuffix:
+      return "read_suffix";
+    case Operation::kSize:
+      return "size";
+    case Operation::kWrite:
+      return "write";
+    case Operation::kCreate:
+      return "create";
+    case Operation::kRemove:
+      return "remove";
+    case Operation::kList:
+      return "list";
+    case Operation::kCancel:
+      return "cancel";
+    case Operation::kForget:
+      break;
+  }
+  return "forget";
 }
 
 // What a request carries besides its key, as the bridge's function for it expects.
@@ -61,7 +90,7 @@ nb::list take() {
       [&](const ObstoreQueue::Taken& next) { data[next.id] = to_bytes(next.request.data); });
   nb::list requests;
   for (const auto& [id, request] : taken) {
-    requests.append(nb::make_tuple(id, static_cast<int>(request.operation), request.store_id,
+    requests.append(nb::make_tuple(id, name_of(request.operation), request.store_id,
                                    nb::str(request.key.data(), request.key.size()), argument_of(request, data[id])));
   }
   return requests;
@@ -147,18 +176,6 @@ void bind_obstore(nb::module_& m) {
   bridge.def("complete", &complete, "request_id"_a, "result"_a.none());
   bridge.def("complete_missing", &complete_missing, "request_id"_a);
   bridge.def("fail", &fail_request, "request_id"_a, "message"_a, "retryable"_a);
-  for (const auto& [name, operation] :
-       std::initializer_list<std::pair<const char*, Operation>>{{"READ", Operation::kRead},
-                                                                {"READ_RANGES", Operation::kReadRanges},
-                                                                {"READ_SUFFIX", Operation::kReadSuffix},
-                                                                {"SIZE", Operation::kSize},
-                                                                {"WRITE", Operation::kWrite},
-                                                                {"CREATE", Operation::kCreate},
-                                                                {"REMOVE", Operation::kRemove},
-                                                                {"LIST", Operation::kList},
-                                                                {"CANCEL", Operation::kCancel},
-                                                                {"FORGET", Operation::kForget}})
-    bridge.attr(name) = static_cast<int>(operation);
 }
 
 }  // namespace hox::bindings

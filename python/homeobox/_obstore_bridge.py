@@ -7,6 +7,7 @@ none, which the core notices before it queues anything.
 
 import asyncio
 import atexit
+import functools
 import os
 import threading
 import weakref
@@ -17,7 +18,6 @@ import obstore
 import obstore.exceptions as obstore_errors
 from obstore.store import ObjectStore
 
-from homeobox._core import _obstore as core
 from homeobox.errors import InvalidArgumentError
 
 # How long exit waits for requests in flight to notice that they are cancelled, and how often it looks.
@@ -71,13 +71,14 @@ async def _read_suffix(store: ObjectStore, key: str, n_bytes: int) -> tuple[Any,
     try:
         result = await _tracked(obstore.get_async(store, key, options={"range": {"suffix": n_bytes}}))
         return await _tracked(result.bytes_async()), result.meta["size"]
-    except (obstore_errors.NotSupportedError, obstore_errors.GenericError):
-        # Azure has no suffix ranges, and an empty object has no suffix on S3.
+    except obstore_errors.NotSupportedError:  # Azure has no suffix ranges
         size = await _size(store, key, None)
-        if size == 0:
-            return b"", 0
         begin = max(0, size - n_bytes)
-        return await _tracked(obstore.get_range_async(store, key, start=begin, end=size)), size
+        return (await _tracked(obstore.get_range_async(store, key, start=begin, end=size)) if size else b""), size
+    except obstore_errors.GenericError:
+        if await _size(store, key, None) == 0:  # S3 says that an empty object has no suffix
+            return b"", 0
+        raise
 
 
 async def _size(store: ObjectStore, key: str, _: None) -> int:
@@ -105,15 +106,15 @@ async def _list(store: ObjectStore, directory: str, _: None) -> list[tuple[str, 
     return [(entry["path"], entry["size"]) for entry in objects]
 
 
-_OPERATIONS: dict[int, Callable[[Any, str, Any], Awaitable[Any]]] = {
-    core.READ: _read,
-    core.READ_RANGES: _read_ranges,
-    core.READ_SUFFIX: _read_suffix,
-    core.SIZE: _size,
-    core.WRITE: _write,
-    core.CREATE: _create,
-    core.REMOVE: _remove,
-    core.LIST: _list,
+_OPERATIONS: dict[str, Callable[[Any, str, Any], Awaitable[Any]]] = {
+    "read": _read,
+    "read_ranges": _read_ranges,
+    "read_suffix": _read_suffix,
+    "size": _size,
+    "write": _write,
+    "create": _create,
+    "remove": _remove,
+    "list": _list,
 }
 
 
@@ -125,7 +126,8 @@ def _describe(store: ObjectStore) -> str:
 class _Dispatcher:
     """The thread, its event loop, and the stores and tasks that only it touches."""
 
-    def __init__(self) -> None:
+    def __init__(self, core: Any) -> None:
+        self._core = core
         self._pid = os.getpid()
         self._stores: dict[int, ObjectStore] = {}
         self._last_store_id = 0
@@ -137,39 +139,42 @@ class _Dispatcher:
         atexit.register(self._stop)
 
     def add(self, store: ObjectStore) -> int:
-        """Keep a store; the number lasts until the core sends it back with FORGET."""
+        """Keep a store; the number lasts until the core says "forget"."""
         self._last_store_id += 1
         self._stores[self._last_store_id] = store
         return self._last_store_id
 
     def _serve_waiting(self) -> None:
-        for request_id, operation, store_id, key, argument in core.take():
-            if operation == core.CANCEL:
+        for request_id, operation, store_id, key, argument in self._core.take():
+            if operation == "cancel":
                 if task := self._tasks.get(request_id):
                     task.cancel()
-            elif operation == core.FORGET:
+            elif operation == "forget":
                 self._stores.pop(store_id, None)
             else:
                 serve = self._serve(request_id, operation, self._stores[store_id], key, argument)
                 task = self._tasks[request_id] = self._loop.create_task(serve)
                 # Not at the end of the coroutine, which a task cancelled at once never enters.
-                task.add_done_callback(lambda _, request_id=request_id: self._tasks.pop(request_id))
+                task.add_done_callback(functools.partial(self._forget_task, request_id))
 
-    async def _serve(self, request_id: int, operation: int, store: ObjectStore, key: str, argument: Any) -> None:
+    def _forget_task(self, request_id: int, _: asyncio.Task[None]) -> None:
+        del self._tasks[request_id]
+
+    async def _serve(self, request_id: int, operation: str, store: ObjectStore, key: str, argument: Any) -> None:
         try:
-            core.complete(request_id, await _OPERATIONS[operation](store, key, argument))
+            self._core.complete(request_id, await _OPERATIONS[operation](store, key, argument))
         except _MISSING:
-            core.complete_missing(request_id)
+            self._core.complete_missing(request_id)
         except Exception as error:
             # obstore appends its internal state after an empty line.
             reason = str(error).partition("\n\n")[0] or type(error).__name__
             message = f'{_describe(store)}, key "{key}": {reason}'
-            core.fail(request_id, message, not isinstance(error, _PERMANENT))
+            self._core.fail(request_id, message, not isinstance(error, _PERMANENT))
 
     def _stop(self) -> None:
         if os.getpid() != self._pid:
             return
-        core.close()
+        self._core.close()
         asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
         self._thread.join(_STOP_TIMEOUT_S)
 
@@ -185,8 +190,14 @@ _dispatcher: _Dispatcher | None = None
 _lock = threading.Lock()
 
 
-def register(store: ObjectStore) -> tuple[int, str]:
+def register(core: Any, store: ObjectStore) -> tuple[int, str]:
     """Keep a store of obstore for the core.
+
+    Parameters
+    ----------
+    core : module
+        The functions of the core that take and complete requests.
+    store : obstore store
 
     Returns
     -------
@@ -199,5 +210,5 @@ def register(store: ObjectStore) -> tuple[int, str]:
         raise InvalidArgumentError(f"ObstoreStore: a store of obstore expected, found {type(store).__name__}")
     with _lock:
         if _dispatcher is None:
-            _dispatcher = _Dispatcher()
+            _dispatcher = _Dispatcher(core)
         return _dispatcher.add(store), _describe(store)
