@@ -101,18 +101,6 @@ std::uint32_t checksum(const Header& header, std::uint32_t group, std::span<cons
   return crc32c(bytes, crc32c(std::as_bytes(std::span(&group, 1)), header.crc));
 }
 
-Entry read_entry(const std::byte* entries, std::uint32_t i, const Header& header) noexcept {
-  const std::uint32_t bit = i * header.entry_bits();
-  // 20 + 32 bits from any bit of a byte fit in 64.
-  const std::uint64_t bits = load<std::uint64_t>(entries + bit / 8) >> (bit % 8);
-  Entry entry;
-  entry.shape.width = static_cast<std::uint32_t>(bits & 31);
-  entry.shape.high_width = static_cast<std::uint32_t>((bits >> 5) & 31);
-  entry.shape.exception_bytes = static_cast<std::uint32_t>((bits >> 10) & 1023);
-  entry.base = static_cast<std::uint32_t>((bits >> kShapeBits) & ((std::uint64_t{1} << header.base_bits) - 1));
-  return entry;
-}
-
 void write_entry(std::byte* entries, std::uint32_t i, const Header& header, const Entry& entry) noexcept {
   const std::uint32_t bit = i * header.entry_bits();
   std::uint64_t bits = entry.shape.width | std::uint64_t{entry.shape.high_width} << 5 |

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -74,8 +75,19 @@ struct Entry {
   std::uint32_t base = 0;
 };
 
-// Entry `i` of the bit-packed entries at `entries`; reads at most 16 bytes from there on.
-Entry read_entry(const std::byte* entries, std::uint32_t i, const Header& header) noexcept;
+// Entry `i` of the bit-packed entries at `entries`; reads 8 bytes from the entry's first.
+inline Entry read_entry(const std::byte* entries, std::uint32_t i, const Header& header) noexcept {
+  const std::uint32_t bit = i * header.entry_bits();
+  std::uint64_t bits;
+  std::memcpy(&bits, entries + bit / 8, sizeof bits);
+  bits >>= bit % 8;  // 20 + 32 bits from any bit of a byte fit in 64
+  Entry entry;
+  entry.shape.width = static_cast<std::uint32_t>(bits & 31);
+  entry.shape.high_width = static_cast<std::uint32_t>((bits >> 5) & 31);
+  entry.shape.exception_bytes = static_cast<std::uint32_t>((bits >> 10) & 1023);
+  entry.base = static_cast<std::uint32_t>((bits >> kShapeBits) & ((std::uint64_t{1} << header.base_bits) - 1));
+  return entry;
+}
 void write_entry(std::byte* entries, std::uint32_t i, const Header& header, const Entry& entry) noexcept;
 constexpr std::size_t entries_bytes(std::uint64_t n_blocks, const Header& header) noexcept {
   return (n_blocks * header.entry_bits() + 7) / 8;

@@ -180,7 +180,7 @@ template <class T>
 void expect_every_flip_noticed(const std::vector<T>& values) {
   const Bytes encoded = encode(values);
   for (std::size_t at = 0; at < encoded.size(); ++at) {
-    for (const unsigned char flip : {0x01, 0x80, 0xff}) {
+    for (const int flip : {0x01, 0x80, 0xff}) {
       Bytes damaged = encoded;
       damaged[at] ^= static_cast<std::byte>(flip);
       try {

@@ -1,20 +1,19 @@
 #include "homeobox/ragged/column_map.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "homeobox/base/error.h"
 
 namespace hox::ragged {
 namespace {
 
-constexpr std::int32_t kUnknown = kAbsent - 1;  // a feature that the group does not have
+constexpr std::int64_t kMostNarrowColumns = 65536;
 
 }  // namespace
 
 ColumnMap::ColumnMap(std::span<const std::uint32_t> feature_order, std::span<const std::int32_t> local_to_joined,
                      std::int64_t n_columns)
-    : stored_to_joined_(std::bit_ceil(local_to_joined.size()), kUnknown),
+    : wide_(local_to_joined.size()),
       n_features_(static_cast<std::uint32_t>(local_to_joined.size())),
       n_columns_(n_columns) {
   const std::size_t n = local_to_joined.size();
@@ -30,7 +29,7 @@ ColumnMap::ColumnMap(std::span<const std::uint32_t> feature_order, std::span<con
     const std::int32_t joined = local_to_joined[local];
     if (joined < kAbsent || joined >= n_columns)
       fail<InvalidArgument>("remap: feature {} goes to column {}, outside [-1, {})", local, joined, n_columns);
-    stored_to_joined_[stored] = joined;
+    wide_[stored] = joined;
     if (joined == kAbsent) {
       drops_features_ = true;
     } else {
@@ -38,29 +37,32 @@ ColumnMap::ColumnMap(std::span<const std::uint32_t> feature_order, std::span<con
       previous = joined;
     }
   }
+  if (drops_features_ || n_columns > kMostNarrowColumns) return;
+  narrow_.assign(wide_.begin(), wide_.end());
+  wide_.clear();
+  wide_.shrink_to_fit();
 }
 
 std::size_t ColumnMap::apply(std::span<std::uint32_t> row) const noexcept {
-  // The padding makes one test of all bits enough for every look-up to stay inside the map; what the padding answers
-  // is found in the results.
-  std::uint32_t bits = 0;
-  for (const std::uint32_t stored : row) bits |= stored;
-  if (bits >= stored_to_joined_.size()) [[unlikely]] {
+  // One vectorised pass decides for all: the top bit of (last - v) | v is set just when v is above last.
+  const std::uint32_t last = n_features_ - 1;
+  std::uint32_t above = 0;
+  for (const std::uint32_t stored : row) above |= (last - stored) | stored;
+  if ((above >> 31) != 0 && !row.empty()) [[unlikely]] {
     const auto bad =
         std::find_if(row.begin(), row.end(), [this](std::uint32_t stored) { return stored >= n_features_; });
-    if (bad != row.end()) return static_cast<std::size_t>(bad - row.begin());
+    return static_cast<std::size_t>(bad - row.begin());
   }
-  const std::int32_t* const map = stored_to_joined_.data();
-  std::int32_t least = 0;
-  for (std::uint32_t& entry : row) {
-    const std::int32_t joined = map[entry];
-    least = std::min(least, joined);
-    entry = static_cast<std::uint32_t>(joined);
+  const auto look_up = [row](const auto* map) {
+#pragma GCC unroll 8
+    for (std::uint32_t& entry : row) entry = static_cast<std::uint32_t>(map[entry]);
+  };
+  if (narrow_.empty()) {
+    look_up(wide_.data());
+  } else {
+    look_up(narrow_.data());
   }
-  if (least > kUnknown) [[likely]]
-    return row.size();
-  return static_cast<std::size_t>(std::find(row.begin(), row.end(), static_cast<std::uint32_t>(kUnknown)) -
-                                  row.begin());
+  return row.size();
 }
 
 }  // namespace hox::ragged

@@ -22,7 +22,6 @@ class ColumnMap {
   ColumnMap(std::span<const std::uint32_t> feature_order, std::span<const std::int32_t> local_to_joined,
             std::int64_t n_columns);
 
-  std::span<const std::int32_t> stored_to_joined() const noexcept { return {stored_to_joined_.data(), n_features_}; }
   std::uint32_t n_features() const noexcept { return n_features_; }
   std::int64_t n_columns() const noexcept { return n_columns_; }
 
@@ -36,7 +35,9 @@ class ColumnMap {
   std::size_t apply(std::span<std::uint32_t> row) const noexcept;
 
  private:
-  std::vector<std::int32_t> stored_to_joined_;  // padded to a power of two with kUnknown
+  // One of the two, by stored feature. The narrow form, for few columns of which none is kAbsent, takes half the cache.
+  std::vector<std::int32_t> wide_;
+  std::vector<std::uint16_t> narrow_;
   std::uint32_t n_features_;
   std::int64_t n_columns_;
   bool drops_features_ = false;

@@ -1,6 +1,7 @@
 #include "homeobox/ragged/range_source.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "homeobox/base/error.h"
@@ -36,7 +37,11 @@ std::vector<std::uint64_t> chunks_under(std::span<const std::int64_t> begins, st
 
 RangeSource::RangeSource(std::shared_ptr<const zarr::Array> array, std::span<const std::int64_t> begins,
                          std::span<const std::int64_t> ends, const ReadOptions& options)
-    : array_(std::move(array)), views_(array_->has_views()) {
+    : array_(std::move(array)),
+      views_(array_->has_views()),
+      chunk_elements_(array_->chunk_elements()),
+      chunk_shift_(std::has_single_bit(chunk_elements_) ? static_cast<std::uint32_t>(std::countr_zero(chunk_elements_))
+                                                        : 0) {
   check_ranges(*array_, begins, ends);
   if (views_) return;
   chunk_indexes_ = chunks_under(begins, ends, array_->chunk_elements());
@@ -50,40 +55,38 @@ zarr::ChunkView RangeSource::chunk(std::uint64_t index) const {
   return {fetched.bytes.bytes(), fetched.present};
 }
 
-void RangeSource::decode(std::uint64_t begin, std::uint64_t end, std::byte* out, codec::Scratch& scratch) const {
-  const std::uint64_t chunk_elements = array_->chunk_elements();
+RangeSource::Start RangeSource::locate(std::uint64_t element) const {
+  Start start;
+  start.chunk = chunk_shift_ != 0 ? element >> chunk_shift_ : element / chunk_elements_;
+  start.element = element - start.chunk * chunk_elements_;
+  start.encoded = chunk(start.chunk);
+  return start;
+}
+
+void RangeSource::prefetch(const Start& start, std::uint64_t n) const noexcept {
+  // A row that goes on in the next chunk leaves that part to the hardware.
+  if (start.encoded.present)
+    array_->chain().prefetch_range(start.encoded.bytes, start.element, std::min(start.element + n, chunk_elements_));
+}
+
+void RangeSource::decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch) const {
   const std::vector<std::byte>& fill = array_->metadata().fill_value;
-  while (begin < end) {
-    const std::uint64_t index = begin / chunk_elements;
-    const std::uint64_t chunk_begin = index * chunk_elements;
-    const std::uint64_t to = std::min(end, chunk_begin + chunk_elements);
-    const zarr::ChunkView encoded = chunk(index);
-    if (encoded.present) {
+  while (true) {
+    const std::uint64_t n_here = std::min(n, chunk_elements_ - start.element);
+    if (start.encoded.present) {
       try {
-        array_->chain().decode_range(encoded.bytes, begin - chunk_begin, to - chunk_begin, out, scratch);
+        array_->chain().decode_range(start.encoded.bytes, start.element, start.element + n_here, out, scratch);
       } catch (const CorruptData&) {
-        array_->rethrow_with_context(index);
+        array_->rethrow_with_context(start.chunk);
       }
     } else {
-      for (std::uint64_t i = 0; i < to - begin; ++i) std::memcpy(out + i * fill.size(), fill.data(), fill.size());
+      for (std::uint64_t i = 0; i < n_here; ++i) std::memcpy(out + i * fill.size(), fill.data(), fill.size());
     }
-    out += (to - begin) * fill.size();
-    begin = to;
+    n -= n_here;
+    if (n == 0) return;
+    out += n_here * fill.size();
+    start = {start.chunk + 1, 0, chunk(start.chunk + 1)};
   }
-}
-
-void RangeSource::prefetch_header(std::uint64_t begin) const {
-  if (views_) __builtin_prefetch(array_->view_chunk(begin / array_->chunk_elements()).bytes.data());
-}
-
-void RangeSource::prefetch(std::uint64_t begin, std::uint64_t end) const {
-  if (!views_) return;
-  const std::uint64_t chunk_elements = array_->chunk_elements();
-  const std::uint64_t chunk_begin = begin / chunk_elements * chunk_elements;
-  const zarr::ChunkView encoded = array_->view_chunk(begin / chunk_elements);
-  // A row that goes on in the next chunk leaves that part to the hardware.
-  if (encoded.present)
-    array_->chain().prefetch_range(encoded.bytes, begin - chunk_begin, std::min(end - chunk_begin, chunk_elements));
 }
 
 }  // namespace hox::ragged

@@ -21,12 +21,21 @@ class RangeSource {
   RangeSource(std::shared_ptr<const zarr::Array> array, std::span<const std::int64_t> begins,
               std::span<const std::int64_t> ends, const ReadOptions& options = {});
 
-  // Elements [begin, end), which lie in an announced range, as stored. `out` is aligned for the element type.
-  void decode(std::uint64_t begin, std::uint64_t end, std::byte* out, codec::Scratch& scratch) const;
+  // Where a range starts: found once, used for prefetching and decoding.
+  struct Start {
+    std::uint64_t chunk = 0;
+    std::uint64_t element = 0;  // inside the chunk
+    zarr::ChunkView encoded;
+  };
+  // `element` lies in an announced range.
+  Start locate(std::uint64_t element) const;
 
-  // Hints for a decode() of the same range: first the line that tells where its bytes lie, later those bytes.
-  void prefetch_header(std::uint64_t begin) const;
-  void prefetch(std::uint64_t begin, std::uint64_t end) const;
+  // Hints for a decode of `n` elements from `start`: first the line that tells where the bytes lie, later those bytes.
+  static void prefetch_header(const Start& start) noexcept { __builtin_prefetch(start.encoded.bytes.data()); }
+  void prefetch(const Start& start, std::uint64_t n) const noexcept;
+
+  // `n` elements from `start`, which lie in an announced range, as stored. `out` is aligned for the element type.
+  void decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch) const;
 
   DataType dtype() const noexcept { return array_->metadata().dtype; }
   const zarr::Array& array() const noexcept { return *array_; }
@@ -36,6 +45,8 @@ class RangeSource {
 
   std::shared_ptr<const zarr::Array> array_;
   bool views_;
+  std::uint64_t chunk_elements_;
+  std::uint32_t chunk_shift_;                 // of a power of two, else 0: one division per row is felt
   std::vector<std::uint64_t> chunk_indexes_;  // ascending
   std::vector<zarr::EncodedChunk> chunks_;
 };

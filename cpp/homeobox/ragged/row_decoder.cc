@@ -1,5 +1,6 @@
 #include "homeobox/ragged/row_decoder.h"
 
+#include <array>
 #include <cstring>
 
 #include "homeobox/base/error.h"
@@ -38,80 +39,79 @@ void narrow_indices(const RangeSource& source, std::size_t cell, const std::byte
 RowDecoder::RowDecoder(std::int64_t n_columns, DataType dtype, RowOrder order)
     : dtype_(dtype), order_(order), sorter_(n_columns) {}
 
-void RowDecoder::decode_columns(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
-                                std::uint32_t* columns) {
-  const RangeSource& source = group.indices;
-  const std::size_t n = end - begin;
+RowDecoder::Row RowDecoder::locate(const LoadedGroup& group, std::uint64_t begin, std::uint64_t end) {
+  return {&group, end - begin, group.indices.locate(begin), group.values.locate(begin)};
+}
+
+void RowDecoder::decode_columns(const Row& row, std::size_t cell, std::uint32_t* columns) {
+  const RangeSource& source = row.group->indices;
   if (is_32_bit_integer(source.dtype())) {
-    source.decode(begin, end, reinterpret_cast<std::byte*>(columns), scratch_);
+    source.decode(row.indices, row.n, reinterpret_cast<std::byte*>(columns), scratch_);
   } else {
-    std::byte* const stored = with_room(stored_, n * element_bytes(source.dtype()));
-    source.decode(begin, end, stored, scratch_);
-    narrow_indices(source, cell, stored, n, columns);
+    std::byte* const stored = with_room(stored_, row.n * element_bytes(source.dtype()));
+    source.decode(row.indices, row.n, stored, scratch_);
+    narrow_indices(source, cell, stored, row.n, columns);
   }
-  const std::size_t mapped = group.columns->apply({columns, n});
-  if (mapped != n) [[unlikely]]
-    fail<CorruptData>("array {}: element {} (cell {} of the query) is no feature of the layout, which has {}",
-                      source.array().path(), begin + mapped, cell, group.columns->n_features());
+  const std::size_t mapped = row.group->columns->apply({columns, row.n});
+  if (mapped != row.n) [[unlikely]]
+    fail<CorruptData>("array {}: entry {} of cell {} of the query is no feature of the layout, which has {}",
+                      source.array().path(), mapped, cell, row.group->columns->n_features());
 }
 
-void RowDecoder::decode_values(const RangeSource& source, std::uint64_t begin, std::uint64_t end, std::byte* values) {
-  if (source.dtype() == dtype_) return source.decode(begin, end, values, scratch_);
-  const std::size_t n = end - begin;
-  std::byte* const stored = with_room(stored_, n * element_bytes(source.dtype()));
-  source.decode(begin, end, stored, scratch_);
-  convert(source.dtype(), stored, dtype_, values, n);
-}
-
-void RowDecoder::decode(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
-                        std::uint32_t* columns, std::byte* values) {
-  decode_columns(group, cell, begin, end, columns);
-  decode_values(group.values, begin, end, values);
-  if (order_ == RowOrder::kCanonical) sorter_.sort({columns, end - begin}, values, element_bytes(dtype_));
+void RowDecoder::decode_values(const Row& row, std::byte* values) {
+  const RangeSource& source = row.group->values;
+  if (source.dtype() == dtype_) return source.decode(row.values, row.n, values, scratch_);
+  std::byte* const stored = with_room(stored_, row.n * element_bytes(source.dtype()));
+  source.decode(row.values, row.n, stored, scratch_);
+  convert(source.dtype(), stored, dtype_, values, row.n);
 }
 
 void RowDecoder::decode_cells(std::span<const LoadedGroup> groups, const CellRanges& cells, std::size_t first,
                               std::size_t last, std::span<const std::int64_t> indptr, std::uint32_t* columns,
                               std::byte* values) {
-  // Visits the cell that is `ahead` of the current one, if it has data.
-  const auto look_ahead = [&](std::size_t cell, std::size_t ahead, auto visit) {
-    if (cell + ahead >= last || cells.group_of_cell[cell + ahead] == kNoGroup) return;
-    const LoadedGroup& group = groups[static_cast<std::size_t>(cells.group_of_cell[cell + ahead])];
-    const auto begin = static_cast<std::uint64_t>(cells.begins[cell + ahead]);
-    const auto end = static_cast<std::uint64_t>(cells.ends[cell + ahead]);
-    if (begin < end) visit(group, begin, end);
+  std::array<Row, kHeadersAhead> ring;
+  const auto row_of = [&](std::size_t cell) -> Row& { return ring[cell % kHeadersAhead]; };
+  const auto find = [&](std::size_t cell) {
+    if (cell >= last) return;
+    Row& row = row_of(cell);
+    row.group = nullptr;
+    if (cells.group_of_cell[cell] == kNoGroup || cells.begins[cell] == cells.ends[cell]) return;
+    row = locate(groups[static_cast<std::size_t>(cells.group_of_cell[cell])],
+                 static_cast<std::uint64_t>(cells.begins[cell]), static_cast<std::uint64_t>(cells.ends[cell]));
+    RangeSource::prefetch_header(row.indices);
+    RangeSource::prefetch_header(row.values);
   };
-  const auto prefetch_headers = [](const LoadedGroup& group, std::uint64_t begin, std::uint64_t) {
-    group.indices.prefetch_header(begin);
-    group.values.prefetch_header(begin);
+  const auto prefetch = [&](std::size_t cell) {
+    if (cell >= last || row_of(cell).group == nullptr) return;
+    const Row& row = row_of(cell);
+    row.group->indices.prefetch(row.indices, row.n);
+    row.group->values.prefetch(row.values, row.n);
   };
-  const auto prefetch_bytes = [](const LoadedGroup& group, std::uint64_t begin, std::uint64_t end) {
-    group.indices.prefetch(begin, end);
-    group.values.prefetch(begin, end);
-  };
-  for (std::size_t ahead = 0; ahead < kHeadersAhead; ++ahead) look_ahead(first, ahead, prefetch_headers);
-  for (std::size_t ahead = 0; ahead < kBytesAhead; ++ahead) look_ahead(first, ahead, prefetch_bytes);
+  for (std::size_t cell = first; cell < first + kHeadersAhead; ++cell) find(cell);
+  for (std::size_t cell = first; cell < first + kBytesAhead; ++cell) prefetch(cell);
   const std::size_t value_bytes = element_bytes(dtype_);
   for (std::size_t cell = first; cell < last; ++cell) {
-    look_ahead(cell, kHeadersAhead, prefetch_headers);
-    look_ahead(cell, kBytesAhead, prefetch_bytes);
-    look_ahead(cell, 0, [&](const LoadedGroup& group, std::uint64_t begin, std::uint64_t end) {
+    prefetch(cell + kBytesAhead);
+    if (const Row& row = row_of(cell); row.group != nullptr) {
       const auto at = static_cast<std::uint64_t>(indptr[cell]);
-      decode(group, cell, begin, end, columns + at, values + at * value_bytes);
-    });
+      decode_columns(row, cell, columns + at);
+      decode_values(row, values + at * value_bytes);
+      if (order_ == RowOrder::kCanonical) sorter_.sort({columns + at, row.n}, values + at * value_bytes, value_bytes);
+    }
+    find(cell + kHeadersAhead);  // takes the place of this cell
   }
 }
 
 std::size_t RowDecoder::append_kept(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
                                     std::vector<std::uint32_t>& columns, std::vector<std::byte>& values) {
-  const std::size_t n = end - begin;
+  const Row row = locate(group, begin, end);
   const std::size_t bytes = element_bytes(dtype_);
-  all_columns_.resize(n);
-  decode_columns(group, cell, begin, end, all_columns_.data());
-  std::byte* const all_values = with_room(all_values_, n * bytes);
-  decode_values(group.values, begin, end, all_values);
+  all_columns_.resize(row.n);
+  decode_columns(row, cell, all_columns_.data());
+  std::byte* const all_values = with_room(all_values_, row.n * bytes);
+  decode_values(row, all_values);
   const std::size_t first = columns.size();
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = 0; i < row.n; ++i) {
     if (all_columns_[i] == static_cast<std::uint32_t>(kAbsent)) continue;
     columns.push_back(all_columns_[i]);
     values.insert(values.end(), all_values + i * bytes, all_values + (i + 1) * bytes);

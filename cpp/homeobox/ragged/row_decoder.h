@@ -28,17 +28,22 @@ class RowDecoder {
   void decode_cells(std::span<const LoadedGroup> groups, const CellRanges& cells, std::size_t first, std::size_t last,
                     std::span<const std::int64_t> indptr, std::uint32_t* columns, std::byte* values);
 
-  // Elements [begin, end) of a group with any map: appends what the map keeps and returns how many entries that is.
-  // `cell` is for messages.
+  // One cell of a group with any map: appends what the map keeps and returns how many entries that is. `cell` is for
+  // messages.
   std::size_t append_kept(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
                           std::vector<std::uint32_t>& columns, std::vector<std::byte>& values);
 
  private:
-  void decode(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
-              std::uint32_t* columns, std::byte* values);
-  void decode_columns(const LoadedGroup& group, std::size_t cell, std::uint64_t begin, std::uint64_t end,
-                      std::uint32_t* columns);
-  void decode_values(const RangeSource& source, std::uint64_t begin, std::uint64_t end, std::byte* values);
+  // A cell whose bytes have been located.
+  struct Row {
+    const LoadedGroup* group = nullptr;  // nullptr: no data
+    std::uint64_t n = 0;
+    RangeSource::Start indices;
+    RangeSource::Start values;
+  };
+  static Row locate(const LoadedGroup& group, std::uint64_t begin, std::uint64_t end);
+  void decode_columns(const Row& row, std::size_t cell, std::uint32_t* columns);
+  void decode_values(const Row& row, std::byte* values);
 
   DataType dtype_;
   RowOrder order_;

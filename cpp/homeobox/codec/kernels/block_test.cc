@@ -115,7 +115,7 @@ TEST_F(BlockTest, DeltasWrapAtEveryKindOfModulus) {
         for (std::uint32_t& field : fields)
           field = static_cast<std::uint32_t>(random_() % spread) % (modulus == 0 ? ~0U : modulus);
         if (repeat == 0) fields.fill(modulus - 1);
-        const std::uint32_t base = modulus == 0 ? static_cast<std::uint32_t>(random_()) : random_() % modulus;
+        const std::uint32_t base = static_cast<std::uint32_t>(modulus == 0 ? random_() : random_() % modulus);
         Fields expected = fields;
         plain_block_kernels().undo_delta(expected.data(), base, step, modulus);
         for (const BlockKernels* const target : targets()) {
