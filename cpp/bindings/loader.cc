@@ -48,7 +48,7 @@ std::shared_ptr<BatchLoader> make_loader(const std::vector<std::shared_ptr<ragge
   options.drop_last = drop_last;
   options.dtype = dtype_from_name(dtype);
   options.memory_bytes = memory_bytes;
-  const nb::gil_scoped_release release;
+  const GilRelease released;
   std::vector<ragged::GatherGroup> prepared;
   prepared.reserve(groups.size());
   for (std::size_t i = 0; i < groups.size(); ++i)
@@ -61,7 +61,7 @@ std::shared_ptr<BatchLoader> make_loader(const std::vector<std::shared_ptr<ragge
 // (cells, offsets, indices, values), or None after the last batch.
 nb::object next_batch(BatchLoader& self) {
   const std::shared_ptr<const Batch> batch = [&] {
-    const nb::gil_scoped_release release;
+    const GilRelease released;
     return self.next();
   }();
   if (!batch) return nb::none();
@@ -84,7 +84,7 @@ void bind_loader(nb::module_& m) {
            "memory_bytes"_a = std::uint64_t{1} << 30)
       .def_prop_ro("n_batches", &BatchLoader::n_batches)
       .def_prop_ro("n_cells", &BatchLoader::n_cells)
-      .def("restart", &BatchLoader::restart, "epoch"_a, nb::call_guard<nb::gil_scoped_release>(),
+      .def("restart", &BatchLoader::restart, "epoch"_a, nb::call_guard<GilRelease>(),
            kBatchLoaderRestartDoc)
       .def("next", &next_batch, kBatchLoaderNextDoc);
 }
