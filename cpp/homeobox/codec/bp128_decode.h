@@ -11,7 +11,7 @@
 namespace hox::codec::bp128 {
 
 // Elements [begin, end) of the chunk into `out`, which is aligned for the element type.
-// Cost: one checksum per touched group of 1,024 elements and one unpacking per touched block; the whole chunk in the
+// Cost: one checksum per touched group of 512 elements and one unpacking per touched block; the whole chunk in the
 // modes constant, raw, zstd and zstd_delta.
 void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,
                   std::byte* out);

@@ -18,7 +18,7 @@ from homeobox.errors import InvalidArgumentError
 
 Codec = Literal["bp128", "bitpacking"]
 
-_CHUNK_ELEMENTS = {"bp128": 4096, "bitpacking": 40_960}
+_CHUNK_ELEMENTS = {"bp128": 12_288, "bitpacking": 40_960}
 _SHARD_ELEMENTS = {"bp128": 1 << 22, "bitpacking": 41_943_040}
 
 # 0.2.2 packs these value types as 32-bit words; everything else goes through zstd.
