@@ -37,7 +37,7 @@ nb::bytes encode_chunk(const std::string& codecs, const std::string& dtype, cons
   return to_bytes(encoded);
 }
 
-nb::object decode_chunk(const std::string& codecs, const std::string& dtype, const std::vector<std::uint64_t>& shape,
+NumpyArray decode_chunk(const std::string& codecs, const std::string& dtype, const std::vector<std::uint64_t>& shape,
                         nb::handle encoded) {
   const BufferView view(encoded);
   RawBuffer decoded;

@@ -1,6 +1,7 @@
 // Binds loader/: training batches as NumPy arrays without a copy.
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -58,21 +59,24 @@ std::shared_ptr<BatchLoader> make_loader(const std::vector<std::shared_ptr<ragge
       options);
 }
 
-// (cells, offsets, indices, values), or None after the last batch.
-nb::object next_batch(BatchLoader& self) {
+// cells, offsets, indices, values.
+using BatchArrays = nb::typed<nb::tuple, NumpyArray, NumpyArray, NumpyArray, NumpyArray>;
+
+// None after the last batch.
+std::optional<BatchArrays> next_batch(BatchLoader& self) {
   const std::shared_ptr<const Batch> batch = [&] {
     const GilRelease released;
     return self.next();
   }();
-  if (!batch) return nb::none();
+  if (!batch) return std::nullopt;
   const auto view = [&](const void* data, std::uint64_t n, DataType dtype) {
     return view_ndarray(data, n, dtype, batch);
   };
   const std::uint64_t n_entries = batch->indices.size();
-  return nb::make_tuple(view(batch->cells.data(), batch->cells.size(), DataType::kUint32),
-                        view(batch->offsets.data(), batch->offsets.size(), DataType::kInt64),
-                        view(batch->indices.data(), n_entries, DataType::kInt32),
-                        view(batch->values.data(), n_entries, self.options().dtype));
+  return BatchArrays(nb::make_tuple(view(batch->cells.data(), batch->cells.size(), DataType::kUint32),
+                                    view(batch->offsets.data(), batch->offsets.size(), DataType::kInt64),
+                                    view(batch->indices.data(), n_entries, DataType::kInt32),
+                                    view(batch->values.data(), n_entries, self.options().dtype)));
 }
 
 }  // namespace
@@ -84,8 +88,7 @@ void bind_loader(nb::module_& m) {
            "memory_bytes"_a = std::uint64_t{1} << 30)
       .def_prop_ro("n_batches", &BatchLoader::n_batches)
       .def_prop_ro("n_cells", &BatchLoader::n_cells)
-      .def("restart", &BatchLoader::restart, "epoch"_a, nb::call_guard<GilRelease>(),
-           kBatchLoaderRestartDoc)
+      .def("restart", &BatchLoader::restart, "epoch"_a, nb::call_guard<GilRelease>(), kBatchLoaderRestartDoc)
       .def("next", &next_batch, kBatchLoaderNextDoc);
 }
 

@@ -51,18 +51,21 @@ std::span<const std::byte> bytes_of(const AnyArray& array) {
   return {static_cast<const std::byte*>(array.data()), array.nbytes()};
 }
 
-nb::object to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uint64_t> shape) {
+NumpyArray to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uint64_t> shape) {
   const std::vector<std::size_t> extents(shape.begin(), shape.end());
   std::byte* data = memory.release();
   const nb::capsule owner(data, [](void* pointer) noexcept { std::free(pointer); });
-  return nb::cast(nb::ndarray<nb::numpy>(data, extents.size(), extents.data(), owner, nullptr, to_dlpack(dtype)));
+  return nb::steal<NumpyArray>(
+      nb::cast(nb::ndarray<nb::numpy>(data, extents.size(), extents.data(), owner, nullptr, to_dlpack(dtype)))
+          .release());
 }
 
-nb::object view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner) {
+NumpyArray view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner) {
   const std::size_t extent = n;
   const nb::capsule capsule(new std::shared_ptr<const void>(std::move(owner)),
                             [](void* pointer) noexcept { delete static_cast<std::shared_ptr<const void>*>(pointer); });
-  return nb::cast(nb::ndarray<nb::numpy, nb::ro>(data, 1, &extent, capsule, nullptr, to_dlpack(dtype)));
+  return nb::steal<NumpyArray>(
+      nb::cast(nb::ndarray<nb::numpy, nb::ro>(data, 1, &extent, capsule, nullptr, to_dlpack(dtype))).release());
 }
 
 }  // namespace hox::bindings

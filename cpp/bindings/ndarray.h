@@ -16,6 +16,11 @@
 
 namespace hox::bindings {
 
+// A nb::object that is a NumPy array, so that the type stub says so.
+class NumpyArray : public nb::object {
+  NB_OBJECT_DEFAULT(NumpyArray, nb::object, "numpy.typing.NDArray", PyObject_CheckBuffer)
+};
+
 // An array in C order, read only, of any dtype.
 using AnyArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Int64Array = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -30,9 +35,9 @@ std::span<const std::byte> bytes_of(const AnyArray& array);
 inline std::span<const std::int64_t> values_of(const Int64Array& array) { return {array.data(), array.size()}; }
 
 // Hands the memory over; Python frees it.
-nb::object to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uint64_t> shape);
+NumpyArray to_ndarray(RawBuffer memory, DataType dtype, std::span<const std::uint64_t> shape);
 
 // A read-only view of `n` elements at `data`, which `owner` keeps alive.
-nb::object view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner);
+NumpyArray view_ndarray(const void* data, std::uint64_t n, DataType dtype, std::shared_ptr<const void> owner);
 
 }  // namespace hox::bindings

@@ -34,7 +34,7 @@ std::span<const T> span_of(const Vector<T>& vector) {
   return {vector.data(), vector.shape(0)};
 }
 
-nb::object to_vector(RawBuffer memory, DataType dtype, std::uint64_t n) {
+NumpyArray to_vector(RawBuffer memory, DataType dtype, std::uint64_t n) {
   return to_ndarray(std::move(memory), dtype, {&n, 1});
 }
 
@@ -50,7 +50,12 @@ std::string layer_dtype(const SparseGroup& group, const std::string& layer) {
   return std::string(name(group.layer(layer)->metadata().dtype));
 }
 
-nb::tuple gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
+// indptr, indices, data.
+using CsrArrays = nb::typed<nb::tuple, NumpyArray, NumpyArray, NumpyArray>;
+// indices, the data arrays.
+using ReorderedArrays = nb::typed<nb::tuple, NumpyArray, nb::typed<nb::list, NumpyArray>>;
+
+CsrArrays gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
                      const std::vector<Vector<std::int32_t>>& remaps, const std::string& layer,
                      const Vector<std::int32_t>& group_of_cell, const Vector<std::int64_t>& begins,
                      const Vector<std::int64_t>& ends, std::int64_t n_columns, const std::string& dtype, bool sort) {
@@ -74,7 +79,7 @@ nb::tuple gather_csr(const std::vector<std::shared_ptr<SparseGroup>>& groups,
                         to_vector(std::move(matrix.data), matrix.dtype, n_entries));
 }
 
-nb::object gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& layers,
+NumpyArray gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& layers,
                         const std::vector<Vector<std::int32_t>>& remaps, const Vector<std::int32_t>& group_of_cell,
                         const Vector<std::int64_t>& positions, std::int64_t n_columns) {
   if (remaps.size() != layers.size())
@@ -90,7 +95,7 @@ nb::object gather_dense(const std::vector<std::shared_ptr<const zarr::Array>>& l
   return to_ndarray(std::move(matrix), DataType::kFloat32, shape);
 }
 
-nb::object feature_order(const Vector<double>& totals) {
+NumpyArray feature_order(const Vector<double>& totals) {
   const std::vector<std::uint32_t> order = ragged::feature_order(span_of(totals));
   RawBuffer copy(order.size() * sizeof(std::uint32_t));
   std::memcpy(copy.data(), order.data(), copy.size());
@@ -99,8 +104,8 @@ nb::object feature_order(const Vector<double>& totals) {
 
 using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-nb::tuple reorder_csr(const Vector<std::int64_t>& indptr, const AnyVector& indices, const std::vector<AnyVector>& data,
-                      std::int64_t n_features, const nb::object& order) {
+ReorderedArrays reorder_csr(const Vector<std::int64_t>& indptr, const AnyVector& indices,
+                            const std::vector<AnyVector>& data, std::int64_t n_features, const nb::object& order) {
   if (indptr.shape(0) == 0) fail<InvalidArgument>("indptr: at least one entry expected, found none");
   const std::int64_t origin = indptr.data()[0];
   const std::int64_t end = indptr.data()[indptr.shape(0) - 1];

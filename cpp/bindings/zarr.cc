@@ -51,7 +51,7 @@ std::shared_ptr<Array> open_array(std::shared_ptr<Store> store, const std::strin
   return std::const_pointer_cast<Array>(Array::open(std::move(store), path));
 }
 
-nb::object shape_tuple(const Array& array) {
+nb::typed<nb::tuple, int, nb::ellipsis> shape_tuple(const Array& array) {
   nb::list extents;
   for (const std::uint64_t extent : array.metadata().shape) extents.append(extent);
   return nb::tuple(extents);
@@ -72,7 +72,7 @@ RawBuffer allocate(const Shape& shape, DataType dtype) {
   return RawBuffer(n_bytes);
 }
 
-nb::object read(const Array& array, const Shape& begin, const Shape& end) {
+NumpyArray read(const Array& array, const Shape& begin, const Shape& end) {
   const DataType dtype = array.metadata().dtype;
   Shape shape(end.size());
   for (std::size_t axis = 0; axis < end.size(); ++axis)
@@ -88,12 +88,12 @@ nb::object read(const Array& array, const Shape& begin, const Shape& end) {
   return to_ndarray(std::move(memory), dtype, shape);
 }
 
-nb::object read_all(const Array& array) {
+NumpyArray read_all(const Array& array) {
   const Shape& end = array.metadata().shape;
   return read(array, Shape(end.size(), 0), end);
 }
 
-nb::object read_ranges(const Array& array, const Int64Array& begins, const Int64Array& ends) {
+NumpyArray read_ranges(const Array& array, const Int64Array& begins, const Int64Array& ends) {
   const DataType dtype = array.metadata().dtype;
   Shape shape = array.metadata().shape;
   RawBuffer memory;

@@ -156,7 +156,8 @@ class BP128Codec(ArrayBytesCodec):
         dtype = chunk_spec.dtype.to_native_dtype().newbyteorder("=")
         data = np.ascontiguousarray(chunk_bytes.as_numpy_array())
         decoded = _core.decode_chunk(json.dumps([self.to_dict()]), dtype.name, list(chunk_spec.shape), data)
-        return chunk_spec.prototype.nd_buffer.from_ndarray_like(decoded)
+        # zarr's protocol asks for narrower overloads than NumPy's own types declare.
+        return chunk_spec.prototype.nd_buffer.from_ndarray_like(decoded)  # type: ignore[arg-type]
 
     async def _encode_single(self, chunk_data: "NDBuffer", chunk_spec: "ArraySpec") -> "Buffer":
         return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
