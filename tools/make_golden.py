@@ -26,9 +26,9 @@ BP128 = [{"name": "homeobox.bp128", "configuration": {"version": 1}}]
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 CRC32C = {"name": "crc32c"}
 
-CHUNK = 512
-# Not a multiple of the chunk, so that each array has a last, partial chunk.
-N_ELEMENTS = 3 * CHUNK + 77
+# Several checksum groups of bp128 in each chunk, and a last chunk that is partial.
+CHUNK = 1536
+N_ELEMENTS = 2 * CHUNK + 577
 
 
 def bitpacking(transform: str) -> list[dict]:
