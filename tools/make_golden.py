@@ -60,6 +60,9 @@ def cases() -> Iterator[tuple[str, np.ndarray, list[dict]]]:
     yield "bp128_bytes_uint8", noise(N_ELEMENTS, 8).astype(np.uint8), BP128
     yield "bp128_fractions_float32", np.sqrt(small.astype(np.float32)), BP128
     yield "bp128_no_integers_float32", odd_floats(), BP128
+    yield "bp128_incompressible_float32", noise(N_ELEMENTS, 32).astype(np.uint32).view(np.float32), BP128
+    # Short rows of a small panel that repeat.
+    yield "bp128_panel_uint32", np.resize(np.sort(noise(17, 6)), N_ELEMENTS).astype(np.uint32), BP128
     for transform in ("none", "delta", "delta_zigzag"):
         yield f"bitpacking_{transform}_uint32", ascending.astype(np.uint32), bitpacking(transform)
     yield "zstd_float32", small.astype(np.float32), [BYTES, {"name": "zstd", "configuration": {"level": 3}}]
