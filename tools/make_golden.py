@@ -37,9 +37,11 @@ def bitpacking(transform: str) -> list[dict]:
 
 
 def noise(n: int, bits: int) -> np.ndarray:
-    """Reproducible integers below ``2 ** bits``, whatever NumPy's generators do: a multiplicative hash."""
-    position = np.arange(1, n + 1, dtype=np.uint64)
-    return (position * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
+    """Reproducible integers below ``2 ** bits``, whatever NumPy's generators do: SplitMix64."""
+    mixed = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(64 - bits)
 
 
 def cases() -> Iterator[tuple[str, np.ndarray, list[dict]]]:
