@@ -27,7 +27,7 @@ class GroupedChunk {
         dtype_(spec.dtype),
         element_bytes_(element_bytes(spec.dtype)),
         encoded_(encoded),
-        direct_(keys_are_values(spec.dtype, header.reference)),
+        in_place_(decodes_in_place(spec.dtype)),
         kernels_(block_kernels()) {
     groups_at_ = kHeaderBytes + header.n_groups() * header.offset_bytes;
     if (groups_at_ > encoded.size())
@@ -104,7 +104,7 @@ class GroupedChunk {
   void decode_block(std::span<const std::byte> payload, const Entry& entry, std::uint32_t skip, std::uint32_t n,
                     std::byte* out) const {
     alignas(64) std::array<std::uint32_t, kBlockFields> scratch;
-    const bool whole = direct_ && n == kBlockFields;
+    const bool whole = in_place_ && n == kBlockFields;
     auto* const fields = whole ? reinterpret_cast<std::uint32_t*>(out) : scratch.data();
     std::array<std::byte, kMaxPayloadBytes + kPayloadSlack> padded;
     const std::byte* bytes = payload.data();
@@ -122,14 +122,14 @@ class GroupedChunk {
     } else if (header_.mode == Mode::kZigzag) {
       kernels_.undo_zigzag(fields, entry.base);
     }
-    if (!whole) write_values(dtype_, fields + skip, header_.reference, n, out);
+    if (!whole || header_.reference != 0) write_values(dtype_, fields + skip, header_.reference, n, out);
   }
 
   const Header& header_;
   DataType dtype_;
   std::size_t element_bytes_;
   std::span<const std::byte> encoded_;
-  bool direct_;
+  bool in_place_;
   const BlockKernels& kernels_;
   std::uint64_t groups_at_ = 0;
 };

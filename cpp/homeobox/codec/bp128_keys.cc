@@ -101,7 +101,9 @@ std::optional<Keys> read_keys(std::span<const std::byte> values, std::vector<std
 template <class T>
 void write_integers(const std::uint32_t* keys, std::uint64_t reference, std::uint32_t n, std::byte* out) noexcept {
   T* const values = reinterpret_cast<T*>(out);
-  for (std::uint32_t i = 0; i < n; ++i) values[i] = static_cast<T>(reference + keys[i]);
+  // In the width of the element, so that the loop fills whole vectors.
+  const T narrow_reference = static_cast<T>(reference);
+  for (std::uint32_t i = 0; i < n; ++i) values[i] = static_cast<T>(narrow_reference + static_cast<T>(keys[i]));
 }
 
 }  // namespace
@@ -148,7 +150,7 @@ void write_values(DataType dtype, const std::uint32_t* keys, std::uint64_t refer
       return write_integers<std::uint16_t>(keys, reference, n, out);
     case DataType::kInt32:
     case DataType::kUint32:
-      return write_integers<std::uint32_t>(keys, reference, n, out);
+      return block_kernels().add(keys, static_cast<std::uint32_t>(reference), n, reinterpret_cast<std::uint32_t*>(out));
     case DataType::kInt64:
     case DataType::kUint64:
       return write_integers<std::uint64_t>(keys, reference, n, out);

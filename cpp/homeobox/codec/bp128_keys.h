@@ -27,9 +27,10 @@ std::optional<Keys> make_keys(DataType dtype, std::span<const std::byte> values,
 void write_values(DataType dtype, const std::uint32_t* keys, std::uint64_t reference, std::uint32_t n,
                   std::byte* out) noexcept;
 
-// True when write_values would copy the keys unchanged, so blocks may decode straight into the output.
-inline bool keys_are_values(DataType dtype, std::uint64_t reference) noexcept {
-  return reference == 0 && (dtype == DataType::kUint32 || dtype == DataType::kInt32);
+// Whether keys and elements have the same size, so that a block may decode in its final place and be turned into
+// elements there.
+inline bool decodes_in_place(DataType dtype) noexcept {
+  return dtype == DataType::kUint32 || dtype == DataType::kInt32;
 }
 
 }  // namespace hox::codec::bp128

@@ -1,8 +1,9 @@
 #include "homeobox/codec/zstd.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
-#include <algorithm>
+#include <new>
 
 #include "homeobox/base/error.h"
 #include "homeobox/codec/configuration.h"
@@ -33,8 +34,6 @@ ZSTD_DCtx* decompressor() {
   return owner.context;
 }
 
-[[noreturn]] void fail_decoding(std::size_t code) { fail<CorruptData>("zstd: {}", ZSTD_getErrorName(code)); }
-
 class ZstdCodec final : public BytesToBytesCodec {
  public:
   ZstdCodec(int level, bool checksum) : level_(level), checksum_(checksum) {}
@@ -62,45 +61,27 @@ class ZstdCodec final : public BytesToBytesCodec {
     if (claimed == ZSTD_CONTENTSIZE_ERROR) fail<CorruptData>("zstd: no frame in {} bytes", in.size());
     const bool sized =
         claimed != ZSTD_CONTENTSIZE_UNKNOWN && ZSTD_findFrameCompressedSize(in.data(), in.size()) == in.size();
-    if (!sized) return decode_frames(in, max_decoded_bytes, out);
-    if (claimed > max_decoded_bytes)
+    if (sized && claimed > max_decoded_bytes)
       fail<CorruptData>("zstd: at most {} bytes expected, the frame claims {}", max_decoded_bytes, claimed);
-    out.resize(claimed);
-    decode_exactly(in, out);
+    // In one pass even where the size is unknown: the streaming decoder would allocate the window that the frame asks
+    // for, up to 128 MiB whatever the chunk's size.
+    out.resize(sized ? claimed : max_decoded_bytes);
+    out.resize(decompress(in, out));
   }
 
   void decode_into(std::span<const std::byte> in, std::span<std::byte> out, Bytes&) const override {
-    decode_exactly(in, out);
-  }
-
- private:
-  static void decode_exactly(std::span<const std::byte> in, std::span<std::byte> out) {
-    const std::size_t decoded = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), in.data(), in.size());
-    if (ZSTD_isError(decoded)) fail_decoding(decoded);
+    const std::size_t decoded = decompress(in, out);
     if (decoded != out.size()) fail<CorruptData>("zstd: {} bytes expected, {} decoded", out.size(), decoded);
   }
 
-  static void decode_frames(std::span<const std::byte> in, std::uint64_t max_decoded_bytes, Bytes& out) {
-    ZSTD_DCtx* context = decompressor();
-    ZSTD_inBuffer source{in.data(), in.size(), 0};
-    std::size_t used = 0;
-    std::size_t state = 1;
-    // One byte beyond the bound is room to notice that the frames hold more.
-    while (source.pos < source.size || state != 0) {
-      if (used == out.size()) {
-        if (used > max_decoded_bytes) fail<CorruptData>("zstd: more than {} bytes decoded", max_decoded_bytes);
-        out.resize(std::min<std::uint64_t>(std::max<std::uint64_t>(2 * used, 65536), max_decoded_bytes + 1));
-      }
-      ZSTD_outBuffer target{out.data(), out.size(), used};
-      const std::size_t before = source.pos;
-      state = ZSTD_decompressStream(context, &target, &source);
-      if (ZSTD_isError(state)) fail_decoding(state);
-      const bool stuck = source.pos == before && target.pos == used && target.pos < target.size;
-      used = target.pos;
-      if (stuck) fail<CorruptData>("zstd: the last frame is cut short after {} bytes", in.size());
-    }
-    if (used > max_decoded_bytes) fail<CorruptData>("zstd: more than {} bytes decoded", max_decoded_bytes);
-    out.resize(used);
+ private:
+  // All frames; answers how many bytes of `out` they fill.
+  static std::size_t decompress(std::span<const std::byte> in, std::span<std::byte> out) {
+    const std::size_t decoded = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), in.data(), in.size());
+    if (ZSTD_getErrorCode(decoded) == ZSTD_error_dstSize_tooSmall)
+      fail<CorruptData>("zstd: at most {} bytes expected, more decoded", out.size());
+    if (ZSTD_isError(decoded)) fail<CorruptData>("zstd: {}", ZSTD_getErrorName(decoded));
+    return decoded;
   }
 
   int level_;

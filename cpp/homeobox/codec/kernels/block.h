@@ -49,6 +49,9 @@ struct BlockKernels {
   // out[i] = float(reference + field[i]) for i < n; the sum lies within 32-bit signed integers.
   void (*to_float32)(const std::uint32_t* fields, std::int32_t reference, std::uint32_t n, float* out) noexcept;
 
+  // out[i] = reference + field[i] modulo 2^32 for i < n; `out` may be `fields`.
+  void (*add)(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept;
+
   // The cheapest shape for these fields.
   BlockShape (*choose_shape)(const std::uint32_t* fields) noexcept;
 

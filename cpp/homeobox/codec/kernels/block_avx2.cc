@@ -174,6 +174,13 @@ void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32
     out[i] = static_cast<float>(static_cast<std::int32_t>(static_cast<std::uint32_t>(reference) + fields[i]));
 }
 
+void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
+  const __m256i references = _mm256_set1_epi32(static_cast<int>(reference));
+  std::uint32_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, _mm256_add_epi32(load(fields + i), references));
+  for (; i < n; ++i) out[i] = reference + fields[i];
+}
+
 void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexcept {
   bmi2::pack(fields, kBlockFields, shape.width, out);
   if (shape.high_width == 0) return;
@@ -205,7 +212,7 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 const BlockKernels* avx2_block_kernels() noexcept {
   // The histogram of the plain shape search is already cheap beside the packing.
   static const BlockKernels kernels{
-      "avx2", decode, undo_delta, undo_zigzag, to_float32, plain_block_kernels().choose_shape, encode};
+      "avx2", decode, undo_delta, undo_zigzag, to_float32, add, plain_block_kernels().choose_shape, encode};
   static const bool available = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi2") != 0;
   return available ? &kernels : nullptr;
 }

@@ -177,6 +177,14 @@ void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32
   }
 }
 
+void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
+  const __m512i references = _mm512_set1_epi32(static_cast<int>(reference));
+  for (std::uint32_t i = 0; i < n; i += kLanes) {
+    const auto lanes = static_cast<__mmask16>(n - i >= kLanes ? 0xffff : (1U << (n - i)) - 1);
+    _mm512_mask_storeu_epi32(out + i, lanes, _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, fields + i), references));
+  }
+}
+
 BlockShape choose_shape(const std::uint32_t* fields) noexcept {
   // Bit lengths of all fields as bytes, four vectors to a register.
   __m512i lengths[2];
@@ -239,7 +247,8 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 }  // namespace
 
 const BlockKernels* avx512_block_kernels() noexcept {
-  static constexpr BlockKernels kernels{"avx512", decode, undo_delta, undo_zigzag, to_float32, choose_shape, encode};
+  static constexpr BlockKernels kernels{"avx512",   decode, undo_delta,   undo_zigzag,
+                                        to_float32, add,    choose_shape, encode};
   static const bool available = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                                 __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512cd") != 0 &&
                                 __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&

@@ -91,6 +91,10 @@ void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32
     out[i] = static_cast<float>(static_cast<std::int32_t>(static_cast<std::uint32_t>(reference) + fields[i]));
 }
 
+void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
+  for (std::uint32_t i = 0; i < n; ++i) out[i] = reference + fields[i];
+}
+
 BlockShape choose_shape(const std::uint32_t* fields) noexcept {
   // longer[w]: fields, and octets with a field, that need more than w bits.
   std::array<std::uint32_t, 34> fields_of_length{};
@@ -151,7 +155,8 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 }  // namespace
 
 const BlockKernels& plain_block_kernels() noexcept {
-  static constexpr BlockKernels kernels{"plain", decode, undo_delta, undo_zigzag, to_float32, choose_shape, encode};
+  static constexpr BlockKernels kernels{"plain",    decode, undo_delta,   undo_zigzag,
+                                        to_float32, add,    choose_shape, encode};
   return kernels;
 }
 

@@ -98,7 +98,7 @@ TEST_F(BlockTest, ExceptionSectionsOfAnotherSizeAreRefusedByEveryTarget) {
   for (const BlockKernels* const target : targets()) {
     for (const std::uint32_t exception_bytes : {0U, 1U, 2U, 500U}) {
       std::vector<std::byte> payload(kMaxPayloadBytes + kPayloadSlack + 512, std::byte{0x5a});
-      std::memcpy(payload.data(), fields.data(), sizeof fields);
+      std::memcpy(payload.data(), fields.data(), 16 * shape.width);  // what follows names exceptions
       Fields out;
       EXPECT_FALSE(target->decode(payload.data(), {shape.width, shape.high_width, exception_bytes}, out.data()));
     }
@@ -142,6 +142,9 @@ TEST_F(BlockTest, ZigzagAndFloatsEqualThePlainOnes) {
       Fields found = fields;
       target->undo_zigzag(found.data(), base);
       EXPECT_EQ(found, expected) << target->name;
+      Fields sums = fields;
+      target->add(sums.data(), base, n, sums.data());
+      for (std::uint32_t i = 0; i < kBlockFields; ++i) EXPECT_EQ(sums[i], fields[i] + (i < n ? base : 0));
       std::array<float, kBlockFields> found_floats{};
       target->to_float32(small.data(), -7, n, found_floats.data());
       EXPECT_EQ(found_floats, floats) << target->name << " n " << n;
