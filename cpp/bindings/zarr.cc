@@ -125,7 +125,14 @@ ArrayOptions make_options(const std::string& dtype, Shape shape, Shape chunk_sha
 class PythonArrayWriter {
  public:
   PythonArrayWriter(std::shared_ptr<Store> store, const std::string& path, ArrayOptions options)
-      : options_(std::move(options)), writer_(std::move(store), path, options_) {}
+      : options_(std::move(options)), writer_(std::make_unique<ArrayWriter>(std::move(store), path, options_)) {}
+  PythonArrayWriter(const PythonArrayWriter&) = delete;
+  PythonArrayWriter& operator=(const PythonArrayWriter&) = delete;
+  // An abandoned writer waits for its writes, and a store in Python can only finish them without our GIL.
+  ~PythonArrayWriter() {
+    const GilRelease released;
+    writer_.reset();
+  }
 
   void append(const AnyArray& rows) {
     if (dtype_of(rows) != options_.dtype)
@@ -136,19 +143,19 @@ class PythonArrayWriter {
       fail<InvalidArgument>("rows of shape (n, ...) like ({}) expected, found ({})", fmt::join(options_.shape, ", "),
                             fmt::join(shape_of(rows), ", "));
     const GilRelease released;
-    writer_.append(bytes_of(rows), rows.shape(0));
+    writer_->append(bytes_of(rows), rows.shape(0));
   }
 
   const std::vector<StoredObject>& finish() {
     const GilRelease released;
-    return writer_.finish();
+    return writer_->finish();
   }
 
-  const std::vector<StoredObject>& objects() const noexcept { return writer_.objects(); }
+  const std::vector<StoredObject>& objects() const noexcept { return writer_->objects(); }
 
  private:
   ArrayOptions options_;
-  ArrayWriter writer_;
+  std::unique_ptr<ArrayWriter> writer_;
 };
 
 void init_writer(PythonArrayWriter* self, std::shared_ptr<Store> store, const std::string& path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -202,14 +203,34 @@ def test_an_array_is_not_overwritten(store):
 
 
 def test_a_writer_is_useless_after_a_failed_write():
-    failing = _core.FailingStore(_core.MemoryStore(), fail_on=2)
-    array = writer(failing)
-    with pytest.raises(StoreError):
-        array.append(np.ones((100, 2), np.uint32))
-    with pytest.raises(InvalidArgumentError, match="an earlier append failed"):
-        array.append(np.ones((1, 2), np.uint32))
-    with pytest.raises(InvalidArgumentError, match="an earlier append failed"):
-        array.finish()
+    inner = _core.MemoryStore()
+    # Request 1 looks for an array that is there; 2 to 5 write the shards, 6 the metadata.
+    for fail_on in range(2, 7):
+        array = writer(_core.FailingStore(inner, fail_on=fail_on))
+        with pytest.raises(StoreError):
+            write_rows_and_finish(array)
+        with pytest.raises(InvalidArgumentError, match="an earlier append failed"):
+            array.append(np.ones((1, 2), np.uint32))
+        with pytest.raises(InvalidArgumentError, match="an earlier append failed"):
+            array.finish()
+        with pytest.raises(NotFoundError):
+            _core.Array.open(inner, "array")
+
+
+def write_rows_and_finish(array: _core.ArrayWriter) -> None:
+    array.append(np.ones((100, 2), np.uint32))
+    array.finish()
+
+
+def test_shards_are_written_while_others_are_encoded():
+    store = _core.SlowStore(_core.MemoryStore(), delay_s=0.1)
+    array = _core.ArrayWriter(store, "array", "uint32", [800], [10], [100], BYTES)
+    started = time.monotonic()
+    array.append(np.ones(800, np.uint32))
+    array.finish()
+    # One look, eight shards of which four at a time are under way, one zarr.json: 0.4 s, or 1 s one after another.
+    assert time.monotonic() - started < 0.8
+    assert len(array.objects) == 9
 
 
 # --- metadata of others ---

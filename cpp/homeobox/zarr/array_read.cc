@@ -5,13 +5,12 @@
 // output.
 
 #include <algorithm>
-#include <numeric>
 
 #include "homeobox/base/checked.h"
 #include "homeobox/base/error.h"
 #include "homeobox/base/runtime.h"
 #include "homeobox/zarr/array.h"
-#include "homeobox/zarr/box.h"
+#include "homeobox/zarr/part_writer.h"
 
 namespace hox::zarr {
 namespace {
@@ -22,92 +21,6 @@ using Extents = std::span<const std::uint64_t>;
 constexpr std::uint64_t kWindowBytes = std::uint64_t{256} << 20;
 // Below this a second thread costs more than it saves.
 constexpr std::uint64_t kTaskBytes = 128 * 1024;
-
-codec::Scratch& worker_scratch() {
-  thread_local codec::Scratch scratch;
-  return scratch;
-}
-
-// Memory for one decoded chunk that is wanted in part.
-std::span<std::byte> worker_chunk(std::uint64_t n_bytes) {
-  thread_local codec::Bytes chunk;
-  if (chunk.size() < n_bytes) chunk.resize(n_bytes);
-  return std::span(chunk).first(n_bytes);
-}
-
-// One wanted part of a chunk: its begin in the chunk, its begin in the output and its extents, one entry per axis.
-struct Part {
-  std::vector<std::uint64_t> chunk_begin;
-  std::vector<std::uint64_t> out_begin;
-  std::vector<std::uint64_t> extents;
-};
-
-class PartWriter {
- public:
-  PartWriter(const Array& array, std::span<std::byte> out, Extents out_shape)
-      : array_(array), out_(out), out_shape_(out_shape), width_(element_bytes(array.metadata().dtype)) {}
-
-  // `n_parts` parts of one chunk, the i-th as describe(i, part) says.
-  template <class Describe>
-  void write(const ChunkView& encoded, std::size_t n_parts, const Describe& describe) const {
-    thread_local Part part;
-    const ChunkGrid& grid = array_.grid();
-    if (!encoded.present) {
-      for (std::size_t i = 0; i < n_parts; ++i) {
-        describe(i, part);
-        fill_box(array_.metadata().fill_value, out_.data(), {out_shape_, part.out_begin}, part.extents);
-      }
-      return;
-    }
-    const std::span<const std::byte> whole = decoded_if_cheaper(encoded, n_parts, describe, part);
-    for (std::size_t i = 0; i < n_parts; ++i) {
-      describe(i, part);
-      const Placement source{grid.chunk_shape(), part.chunk_begin};
-      const Placement target{out_shape_, part.out_begin};
-      if (whole.empty())
-        decode_part(encoded.bytes, part, first_element(source), out_.data() + first_element(target) * width_);
-      else
-        copy_box(whole.data(), source, out_.data(), target, part.extents, width_);
-    }
-  }
-
- private:
-  static std::uint64_t elements(const Part& part) {
-    return std::accumulate(part.extents.begin(), part.extents.end(), std::uint64_t{1}, std::multiplies<>{});
-  }
-
-  // The decoded chunk where its parts are better copied from it than decoded one by one; else empty.
-  template <class Describe>
-  std::span<const std::byte> decoded_if_cheaper(const ChunkView& encoded, std::size_t n_parts, const Describe& describe,
-                                                Part& part) const {
-    const std::uint64_t chunk_elements = array_.chunk_elements();
-    std::uint64_t wanted = 0;
-    bool in_place = true;
-    for (std::size_t i = 0; i < n_parts && in_place; ++i) {
-      describe(i, part);
-      wanted += elements(part);
-      in_place = is_contiguous(part.extents, array_.grid().chunk_shape()) && is_contiguous(part.extents, out_shape_);
-    }
-    const bool one_whole = n_parts == 1 && wanted == chunk_elements;
-    if (in_place && (one_whole || (array_.chain().decodes_ranges() && wanted < chunk_elements))) return {};
-    const std::span<std::byte> decoded = worker_chunk(chunk_elements * width_);
-    array_.chain().decode(encoded.bytes, decoded, worker_scratch());
-    return decoded;
-  }
-
-  void decode_part(std::span<const std::byte> encoded, const Part& part, std::uint64_t begin, std::byte* out) const {
-    const std::uint64_t n = elements(part);
-    if (n == array_.chunk_elements())
-      array_.chain().decode(encoded, {out, n * width_}, worker_scratch());
-    else
-      array_.chain().decode_range(encoded, begin, begin + n, out, worker_scratch());
-  }
-
-  const Array& array_;
-  std::span<std::byte> out_;
-  Extents out_shape_;
-  std::size_t width_;
-};
 
 // Calls body(i, encoded chunk) for chunks[i] (ascending, unique), in parallel, window by window.
 template <class Body>

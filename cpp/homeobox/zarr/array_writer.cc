@@ -11,6 +11,7 @@
 #include "homeobox/zarr/metadata.h"
 #include "homeobox/zarr/node.h"
 #include "homeobox/zarr/shard_encoder.h"
+#include "homeobox/zarr/write_behind.h"
 
 namespace hox::zarr {
 namespace {
@@ -77,7 +78,8 @@ struct ArrayWriter::Impl {
         chain(make_chain(options, path_in)),
         metadata(make_metadata(options, chain, path_in)),
         grid(ChunkGrid::make(metadata)),
-        encoder(metadata, chain, grid) {
+        encoder(metadata, chain, grid),
+        writes(store) {
     shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding);  // must not overflow later
     total_rows = metadata.shape[0];
     row_bytes = metadata.fill_value.size();
@@ -116,8 +118,10 @@ struct ArrayWriter::Impl {
   void write_shards(std::uint64_t shard_row) {
     for (std::uint64_t i = 0; i < grid.shards_per_row(); ++i) {
       const std::uint64_t shard = shard_row * grid.shards_per_row() + i;
-      if (const auto object = encoder.take_object(shard))
-        objects.push_back(write_object(*store, join_path(path, grid.shard_key(shard)), *object));
+      auto object = encoder.take_object(shard);
+      if (!object) continue;
+      objects.push_back(describe_object(join_path(path, grid.shard_key(shard)), *object));
+      writes.write(objects.back().key, std::move(*object));
     }
   }
 
@@ -127,6 +131,7 @@ struct ArrayWriter::Impl {
   ArrayMetadata metadata;
   ChunkGrid grid;
   ShardEncoder encoder;
+  WriteBehind writes;
   std::uint64_t total_rows = 0;
   std::uint64_t row_bytes = 0;
   std::uint64_t group_rows = 0;
@@ -177,9 +182,12 @@ const std::vector<StoredObject>& ArrayWriter::finish() {
   impl.check_usable();
   if (impl.taken_rows != impl.total_rows)
     fail<InvalidArgument>("array {}: {} rows expected, {} appended", impl.path, impl.total_rows, impl.taken_rows);
+  impl.broken = true;
+  impl.writes.wait();
   const std::string text = impl.metadata.to_text();
   impl.objects.push_back(
       write_object(*impl.store, join_path(impl.path, kMetadataName), std::as_bytes(std::span(text))));
+  impl.broken = false;
   impl.finished = true;
   return impl.objects;
 }

@@ -1,9 +1,12 @@
-// ArrayWriter: writes one new array, front to back along axis 0, holding about one shard of encoded chunks.
+// ArrayWriter: writes one new array, front to back along axis 0, holding a few shards of encoded chunks.
 //
-// Rows arrive in slabs of any length. Chunks are encoded in parallel as soon as their rows are there, each object is
-// written once and in order, and zarr.json comes last: an array that was not finished cannot be opened. A chunk that
-// is all fill value (zero) is left out, as zarr-python does; a shard is written even when all its chunks are, with one
-// explicit chunk, because homeobox 0.2.2 does not take a missing shard for fill values.
+// Rows arrive in slabs of any length. Chunks are encoded in parallel as soon as their rows are there, while the shards
+// before them are being written (write_behind.h). Each object is written once, and zarr.json after all the others: an
+// array that was not finished cannot be opened. A write that fails is thrown by that append(), a later one, or
+// finish().
+//
+// A chunk that is all fill value (zero) is left out, as zarr-python does; a shard is written even when all its chunks
+// are, with one explicit chunk, because homeobox 0.2.2 does not take a missing shard for fill values.
 //
 // For one thread at a time. All arguments are checked by the constructor, before anything is written.
 #pragma once
@@ -49,7 +52,7 @@ class ArrayWriter {
   // Writes what is left and zarr.json. Throws InvalidArgument when rows are missing. Call once.
   const std::vector<StoredObject>& finish();
 
-  // What was written so far, in order.
+  // What was written, or is being written, so far.
   const std::vector<StoredObject>& objects() const noexcept;
   // Rows that append() has taken.
   std::uint64_t n_rows() const noexcept;
