@@ -1,5 +1,7 @@
-"""`query().to_loader()` against plain references, in one run: copies of the same unpacked rows in C++ on as many threads,
-and slices of a SciPy CSR matrix in memory (one thread).
+"""`query().to_loader()` against plain references, in one run.
+
+The references are copies of the same unpacked rows in C++ on as many threads, and slices of a SciPy CSR matrix in
+memory (one thread).
 
     python benchmarks/loader.py COPY_BENCH [--data A|B] [--batch 64 512 4096] [--json FILE] [--keep FOLDER]
 
@@ -66,7 +68,7 @@ def data_b() -> list[scipy.sparse.csr_matrix]:
 
 
 def make_atlas(folder: pathlib.Path, groups: list[scipy.sparse.csr_matrix]) -> None:
-    """The atlas through the public API, and the same rows unpacked as raw files, in stored order as an ingest has it."""
+    """The atlas through the public API, and the same rows unpacked as raw files in stored order."""
     atlas = hox.create_or_open_atlas(
         str(folder / "atlas"), "cells", Cell, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": Gene}
     )

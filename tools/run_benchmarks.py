@@ -2,9 +2,9 @@
 
     python tools/run_benchmarks.py --build build/editable [--json FILE] [--filter REGEX]
 
-Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` compares the gather with
-plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a fresh atlas. Rates wander on shared
-machines, so compare ratios within one run.
+Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` and ``loader.py`` compare
+the gather and training batches with plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a
+fresh atlas. Rates wander on shared machines, so compare ratios within one run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "benchmarks"
-# Needs a prepared folder, which its script makes.
-GATHER = "gather_bench"
+# Programs that need a prepared folder, and the script that makes it and runs them.
+SCRIPTED = {"gather_bench": "gather", "copy_bench": "loader"}
 
 
 def run_core(programs: list[Path], pattern: str) -> list[dict[str, Any]]:
@@ -59,10 +59,11 @@ def main() -> None:
     parser.add_argument("--filter", default="", help="run only the C++ benchmarks whose name matches")
     arguments = parser.parse_args()
 
-    programs = sorted(path for path in (arguments.build / "bench").glob("*_bench") if path.name != GATHER)
+    programs = sorted(path for path in (arguments.build / "bench").glob("*_bench") if path.name not in SCRIPTED)
     figures: dict[str, Any] = {"core": run_core(programs, arguments.filter)}
     if not arguments.filter:
-        figures["gather"] = run_script("gather", arguments.build / "bench" / GATHER)
+        for program, script in SCRIPTED.items():
+            figures[script] = run_script(script, arguments.build / "bench" / program)
         figures["atlas"] = run_script("atlas")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
