@@ -10,6 +10,7 @@
 #include "bindings.h"
 #include "homeobox/base/error.h"
 #include "homeobox/codec/chain.h"
+#include "homeobox/codec/kernels/block.h"
 #include "homeobox/codec/kernels/crc32c.h"
 #include "json_text.h"
 #include "ndarray.h"
@@ -56,6 +57,16 @@ std::uint32_t crc32c(nb::handle data) {
   const GilRelease released;
   return codec::crc32c(view.bytes());
 }
+
+std::string cpu_features() { return codec::block_kernels().name; }
+
+constexpr const char* kCpuFeaturesDoc = R"(The instruction set that packed blocks are decoded with.
+
+Returns
+-------
+features : str
+    ``"avx512"``, ``"avx2"`` or ``"plain"``: the best of this processor, or what ``HOX_SIMD`` names.
+)";
 
 constexpr const char* kEncodeChunkDoc = R"(Encode one chunk.
 
@@ -108,6 +119,7 @@ void bind_codec(nb::module_& m) {
   m.def("encode_chunk", &encode_chunk, "codecs_json"_a, "dtype"_a, "shape"_a, "data"_a, kEncodeChunkDoc);
   m.def("decode_chunk", &decode_chunk, "codecs_json"_a, "dtype"_a, "shape"_a, "encoded"_a, kDecodeChunkDoc);
   m.def("crc32c", &crc32c, "data"_a, kCrc32cDoc);
+  m.def("cpu_features", &cpu_features, kCpuFeaturesDoc);
 }
 
 }  // namespace hox::bindings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,16 @@ def test_crc32c_of_the_standard_vector() -> None:
 def test_configurations_that_are_refused(codec: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         _core.encode_chunk(json.dumps(["bytes", codec]), "uint8", [1], b"1")
+
+
+def test_the_instruction_set_can_be_asked_and_lowered() -> None:
+    assert _core.cpu_features() in {"avx512", "avx2", "plain"}
+    code = "from homeobox import _core; print(_core.cpu_features())"
+    lowered = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HOX_SIMD": "plain"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert lowered.stdout.strip() == "plain"
