@@ -28,6 +28,7 @@ class GroupedChunk {
         element_bytes_(element_bytes(spec.dtype)),
         encoded_(encoded),
         in_place_(decodes_in_place(spec.dtype)),
+        field_bits_(header.field_bits()),
         kernels_(block_kernels()) {
     groups_at_ = kHeaderBytes + header.n_groups() * header.offset_bytes;
     if (groups_at_ > encoded.size())
@@ -74,49 +75,74 @@ class GroupedChunk {
     return {entries, encoded_.subspan(groups_at_ + begin + kChecksumBytes), n_blocks};
   }
 
-  // Elements [from, to) of the group.
-  void decode_group(const Group& group, std::uint32_t from, std::uint32_t to, std::byte* out) const {
+  struct Block {
+    Entry entry;
+    std::uint64_t payload_at;  // in Group::readable
+  };
+
+  // Where each block of the group lies, up to the one that holds element to - 1.
+  std::array<Block, kGroupBlocks> find_blocks(const Group& group, std::uint32_t to) const {
     std::array<std::byte, 2 * sizeof(std::uint64_t) * kGroupBlocks> padded_entries;
     const std::byte* entries = group.entries.data();
-    if (group.readable.size() < padded_entries.size()) {
+    if (group.readable.size() < padded_entries.size()) [[unlikely]] {
       std::copy(group.readable.begin(), group.readable.end(), padded_entries.begin());
       entries = padded_entries.data();
     }
+    std::array<Block, kGroupBlocks> blocks;
     std::uint64_t payload_at = entries_bytes(group.n_blocks, header_);
-    for (std::uint32_t block = 0; block * kBlockFields < to; ++block) {
-      const Entry entry = read_entry(entries, block, header_);
-      const std::uint64_t payload_end = payload_at + entry.shape.payload_bytes();
-      if (payload_end > group.entries.size() || entry.shape.width + entry.shape.high_width > 32) [[unlikely]]
-        fail<CorruptData>("bp128 chunk: a block of {} bytes at width {}+{} overruns its group",
-                          entry.shape.payload_bytes(), entry.shape.width, entry.shape.high_width);
-      const std::uint32_t block_begin = block * kBlockFields;
-      if (from < block_begin + kBlockFields) {
-        const std::uint32_t skip = from > block_begin ? from - block_begin : 0;
-        const std::uint32_t n = std::min(to - block_begin, kBlockFields) - skip;
-        decode_block(group.readable.subspan(payload_at), entry, skip, n, out);
-        out += n * element_bytes_;
+    for (std::uint32_t i = 0; i * kBlockFields < to; ++i) {
+      blocks[i] = {read_entry(entries, i, header_), payload_at};
+      const BlockShape& shape = blocks[i].entry.shape;
+      payload_at += shape.payload_bytes();
+      if (payload_at > group.entries.size() || shape.width + shape.high_width > field_bits_) [[unlikely]]
+        fail_shape(shape);
+    }
+    return blocks;
+  }
+
+  [[noreturn]] [[gnu::cold]] void fail_shape(const BlockShape& shape) const {
+    if (shape.width + shape.high_width > field_bits_)
+      fail<CorruptData>("bp128 chunk: a block with fields of {} + {} bits, more than {}", shape.width, shape.high_width,
+                        field_bits_);
+    fail<CorruptData>("bp128 chunk: a block of {} bytes overruns its group", shape.payload_bytes());
+  }
+
+  // Elements [from, to) of the group.
+  void decode_group(const Group& group, std::uint32_t from, std::uint32_t to, std::byte* out) const {
+    const std::array<Block, kGroupBlocks> blocks = find_blocks(group, to);
+    for (std::uint32_t i = from / kBlockFields; i * kBlockFields < to; ++i) {
+      const std::uint32_t block_begin = i * kBlockFields;
+      const std::uint32_t skip = from > block_begin ? from - block_begin : 0;
+      const std::uint32_t n = std::min(to - block_begin, kBlockFields) - skip;
+      const std::span<const std::byte> payload = group.readable.subspan(blocks[i].payload_at);
+      if (payload.size() >= kMaxPayloadBytes + kPayloadSlack) [[likely]] {
+        decode_block(payload.data(), blocks[i].entry, skip, n, out);
+      } else {
+        std::array<std::byte, kMaxPayloadBytes + kPayloadSlack> padded;
+        if (blocks[i].entry.shape.payload_bytes() > kMaxPayloadBytes)
+          fail<CorruptData>("bp128 chunk: a block of {} bytes", blocks[i].entry.shape.payload_bytes());
+        std::copy(payload.begin(), payload.end(), padded.begin());
+        decode_block(padded.data(), blocks[i].entry, skip, n, out);
       }
-      payload_at = payload_end;
+      out += n * element_bytes_;
     }
   }
 
   // `n` elements of one block after the first `skip`.
-  void decode_block(std::span<const std::byte> payload, const Entry& entry, std::uint32_t skip, std::uint32_t n,
+  void decode_block(const std::byte* payload, const Entry& entry, std::uint32_t skip, std::uint32_t n,
                     std::byte* out) const {
+    // Whole blocks of the common types decode in their final place.
+    if (n == kBlockFields && header_.mode == Mode::kPlain) {
+      const auto reference = static_cast<std::uint32_t>(header_.reference);
+      if (dtype_ == DataType::kFloat32)
+        return check(kernels_.decode_float32(payload, entry.shape, reference, reinterpret_cast<float*>(out)), entry);
+      if (in_place_)
+        return check(kernels_.decode(payload, entry.shape, reference, reinterpret_cast<std::uint32_t*>(out)), entry);
+    }
     alignas(64) std::array<std::uint32_t, kBlockFields> scratch;
     const bool whole = in_place_ && n == kBlockFields;
     auto* const fields = whole ? reinterpret_cast<std::uint32_t*>(out) : scratch.data();
-    std::array<std::byte, kMaxPayloadBytes + kPayloadSlack> padded;
-    const std::byte* bytes = payload.data();
-    if (payload.size() < entry.shape.payload_bytes() + kPayloadSlack) [[unlikely]] {
-      if (entry.shape.payload_bytes() > kMaxPayloadBytes)
-        fail<CorruptData>("bp128 chunk: a block of {} bytes", entry.shape.payload_bytes());
-      std::copy_n(payload.begin(), std::min(payload.size(), padded.size()), padded.begin());
-      bytes = padded.data();
-    }
-    if (!kernels_.decode(bytes, entry.shape, fields)) [[unlikely]]
-      fail<CorruptData>("bp128 chunk: the exceptions of a block do not fill their {} bytes",
-                        entry.shape.exception_bytes);
+    check(kernels_.decode(payload, entry.shape, 0, fields), entry);
     if (header_.mode == Mode::kDelta) {
       kernels_.undo_delta(fields, entry.base, header_.step, header_.modulus);
     } else if (header_.mode == Mode::kZigzag) {
@@ -125,11 +151,18 @@ class GroupedChunk {
     if (!whole || header_.reference != 0) write_values(dtype_, fields + skip, header_.reference, n, out);
   }
 
+  static void check(bool decoded, const Entry& entry) {
+    if (!decoded) [[unlikely]]
+      fail<CorruptData>("bp128 chunk: the exceptions of a block do not fill their {} bytes",
+                        entry.shape.exception_bytes);
+  }
+
   const Header& header_;
   DataType dtype_;
   std::size_t element_bytes_;
   std::span<const std::byte> encoded_;
   bool in_place_;
+  std::uint32_t field_bits_;
   const BlockKernels& kernels_;
   std::uint64_t groups_at_ = 0;
 };

@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "homeobox/base/half.h"
-#include "homeobox/codec/kernels/block.h"
 
 namespace hox::codec::bp128 {
 namespace {
@@ -150,7 +149,7 @@ void write_values(DataType dtype, const std::uint32_t* keys, std::uint64_t refer
       return write_integers<std::uint16_t>(keys, reference, n, out);
     case DataType::kInt32:
     case DataType::kUint32:
-      return block_kernels().add(keys, static_cast<std::uint32_t>(reference), n, reinterpret_cast<std::uint32_t*>(out));
+      return write_integers<std::uint32_t>(keys, reference, n, out);
     case DataType::kInt64:
     case DataType::kUint64:
       return write_integers<std::uint64_t>(keys, reference, n, out);
@@ -160,7 +159,11 @@ void write_values(DataType dtype, const std::uint32_t* keys, std::uint64_t refer
       return;
     }
     case DataType::kFloat32:
-      return block_kernels().to_float32(keys, static_cast<std::int32_t>(reference), n, reinterpret_cast<float*>(out));
+      for (std::uint32_t i = 0; i < n; ++i) {
+        const auto whole = static_cast<std::int32_t>(static_cast<std::uint32_t>(reference) + keys[i]);
+        reinterpret_cast<float*>(out)[i] = static_cast<float>(whole);
+      }
+      return;
     case DataType::kFloat64: {
       auto* const values = reinterpret_cast<double*>(out);
       for (std::uint32_t i = 0; i < n; ++i)

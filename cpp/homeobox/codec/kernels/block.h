@@ -21,7 +21,7 @@ namespace hox::codec {
 inline constexpr std::uint32_t kBlockFields = 128;
 inline constexpr std::uint32_t kMaxWidth = 31;  // of fields and of exceptions: both have five bits in an entry
 // Bytes that a decoder may read past a payload. Callers see to it that they are addressable.
-inline constexpr std::size_t kPayloadSlack = 64;
+inline constexpr std::size_t kPayloadSlack = 160;
 // 32 bits per field, however they are split between fields and exceptions, and the octet masks.
 inline constexpr std::size_t kMaxPayloadBytes = 16 * 32 + 2 + 16;
 
@@ -36,21 +36,19 @@ struct BlockShape {
 struct BlockKernels {
   const char* name;
 
-  // Writes 128 fields. False when the exception section contradicts its size; then `out` is unspecified.
-  bool (*decode)(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept;
+  // Writes 128 sums reference + field, modulo 2^32. False when the exception section contradicts its size; then `out`
+  // is unspecified.
+  bool (*decode)(const std::byte* payload, BlockShape shape, std::uint32_t reference, std::uint32_t* out) noexcept;
+
+  // The same as 32-bit signed integers converted to float.
+  bool (*decode_float32)(const std::byte* payload, BlockShape shape, std::uint32_t reference, float* out) noexcept;
 
   // In place: out[i] = (base + sum of (field[j] + step) for j <= i) mod modulus; modulus 0 stands for 2^32.
-  // modulus is a power of two or at most 65,536; base and every field are below it; step is 0 or 1.
+  // modulus is a power of two or at most 65,536; base and fields have no more bits than modulus - 1; step is 0 or 1.
   void (*undo_delta)(std::uint32_t* fields, std::uint32_t base, std::uint32_t step, std::uint32_t modulus) noexcept;
 
   // In place: out[i] = base + sum of unzigzag(field[j]) for j <= i, modulo 2^32.
   void (*undo_zigzag)(std::uint32_t* fields, std::uint32_t base) noexcept;
-
-  // out[i] = float(reference + field[i]) for i < n; the sum lies within 32-bit signed integers.
-  void (*to_float32)(const std::uint32_t* fields, std::int32_t reference, std::uint32_t n, float* out) noexcept;
-
-  // out[i] = reference + field[i] modulo 2^32 for i < n; `out` may be `fields`.
-  void (*add)(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept;
 
   // The cheapest shape for these fields.
   BlockShape (*choose_shape)(const std::uint32_t* fields) noexcept;

@@ -71,7 +71,7 @@ constexpr auto kRanks = [] {
   return ranks;
 }();
 
-bool decode(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept {
+bool decode_fields(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept {
   const Unpacker unpacker(shape.width);
   for (std::uint32_t i = 0; i < kVectors; ++i) store(out + kLanes * i, unpacker.run(payload, i));
   if (shape.high_width == 0) return shape.exception_bytes == 0;
@@ -165,20 +165,21 @@ void undo_zigzag(std::uint32_t* fields, std::uint32_t base) noexcept {
   }
 }
 
-void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32_t n, float* out) noexcept {
-  const __m256i references = _mm256_set1_epi32(reference);
-  std::uint32_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    _mm256_storeu_ps(out + i, _mm256_cvtepi32_ps(_mm256_add_epi32(load(fields + i), references)));
-  for (; i < n; ++i)
-    out[i] = static_cast<float>(static_cast<std::int32_t>(static_cast<std::uint32_t>(reference) + fields[i]));
+bool decode(const std::byte* payload, BlockShape shape, std::uint32_t reference, std::uint32_t* out) noexcept {
+  if (!decode_fields(payload, shape, out)) return false;
+  if (reference == 0) return true;
+  const __m256i references = _mm256_set1_epi32(static_cast<int>(reference));
+  for (std::uint32_t i = 0; i < kBlockFields; i += kLanes) store(out + i, _mm256_add_epi32(load(out + i), references));
+  return true;
 }
 
-void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
+bool decode_float32(const std::byte* payload, BlockShape shape, std::uint32_t reference, float* out) noexcept {
+  alignas(32) std::array<std::uint32_t, kBlockFields> fields;
+  if (!decode_fields(payload, shape, fields.data())) return false;
   const __m256i references = _mm256_set1_epi32(static_cast<int>(reference));
-  std::uint32_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, _mm256_add_epi32(load(fields + i), references));
-  for (; i < n; ++i) out[i] = reference + fields[i];
+  for (std::uint32_t i = 0; i < kBlockFields; i += kLanes)
+    _mm256_storeu_ps(out + i, _mm256_cvtepi32_ps(_mm256_add_epi32(load(fields.data() + i), references)));
+  return true;
 }
 
 void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexcept {
@@ -212,7 +213,7 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 const BlockKernels* avx2_block_kernels() noexcept {
   // The histogram of the plain shape search is already cheap beside the packing.
   static const BlockKernels kernels{
-      "avx2", decode, undo_delta, undo_zigzag, to_float32, add, plain_block_kernels().choose_shape, encode};
+      "avx2", decode, decode_float32, undo_delta, undo_zigzag, plain_block_kernels().choose_shape, encode};
   static const bool available = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi2") != 0;
   return available ? &kernels : nullptr;
 }

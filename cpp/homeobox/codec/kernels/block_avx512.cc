@@ -10,6 +10,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -25,6 +26,30 @@ constexpr std::uint32_t kVectors = kBlockFields / kLanes;
 
 // 16 fields of any width start on a byte, so one table serves every run.
 constexpr auto kTable = make_unpack_table<kLanes>([](std::uint32_t i, std::uint32_t width) { return i * width; });
+
+// Two bytes hold a field of up to 9 bits wherever it starts in the first.
+constexpr std::uint32_t kWidestTwoByteField = 9;
+struct NarrowTable {
+  alignas(64) std::array<std::array<std::uint8_t, 64>, kWidestTwoByteField + 1> bytes;
+  alignas(64) std::array<std::array<std::uint16_t, 32>, kWidestTwoByteField + 1> shifts;
+};
+constexpr NarrowTable make_narrow_table() {
+  NarrowTable table{};
+  for (std::uint32_t width = 0; width <= kWidestTwoByteField; ++width) {
+    for (std::uint32_t i = 0; i < 32; ++i) {
+      table.shifts[width][i] = static_cast<std::uint16_t>(i * width % 8);
+      table.bytes[width][2 * i] = static_cast<std::uint8_t>(i * width / 8);
+      table.bytes[width][2 * i + 1] = static_cast<std::uint8_t>(i * width / 8 + 1);
+    }
+  }
+  return table;
+}
+constexpr NarrowTable kNarrowTable = make_narrow_table();
+alignas(64) constexpr auto kNarrowIota = [] {
+  std::array<std::uint16_t, 32> iota{};
+  for (std::uint16_t i = 0; i < 32; ++i) iota[i] = i;
+  return iota;
+}();
 
 __m512i iota() noexcept { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 
@@ -60,53 +85,167 @@ class Unpacker {
   __m512i shifts_;
 };
 
-bool decode(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept {
-  const Unpacker unpacker(shape.width);
-  if (shape.high_width == 0) {
-    for (std::uint32_t i = 0; i < kVectors; ++i) _mm512_storeu_si512(out + kLanes * i, unpacker.run(payload, i));
-    return shape.exception_bytes == 0;
-  }
+// Where the exceptions of a block are, one bit per field, and where their high bits lie.
+struct Exceptions {
+  __m128i masks;
+  std::uint32_t n = 0;
+  const std::byte* highs = nullptr;
+};
+
+// False when the section contradicts its size. `exceptions` is left without any when the shape has none.
+bool find_exceptions(const std::byte* payload, BlockShape shape, Exceptions& exceptions) noexcept {
+  exceptions.masks = _mm_setzero_si128();
+  if (shape.high_width == 0) return shape.exception_bytes == 0;
   const std::byte* const section = payload + 16 * shape.width;
   std::uint16_t octets;
   std::memcpy(&octets, section, sizeof octets);
   const auto n_octets = static_cast<std::uint32_t>(std::popcount(octets));
-  if (sizeof octets + n_octets > shape.exception_bytes) return false;
-  // One bit per field, two octets to a vector.
-  alignas(16) std::uint16_t masks[kVectors];
-  const __m128i octet_masks =
+  exceptions.masks =
       _mm_maskz_expand_epi8(octets, _mm_loadu_si128(reinterpret_cast<const __m128i*>(section + sizeof octets)));
-  _mm_store_si128(reinterpret_cast<__m128i*>(masks), octet_masks);
-  const auto n_exceptions =
-      static_cast<std::uint32_t>(std::popcount(static_cast<std::uint64_t>(_mm_extract_epi64(octet_masks, 0))) +
-                                 std::popcount(static_cast<std::uint64_t>(_mm_extract_epi64(octet_masks, 1))));
-  if (sizeof octets + n_octets + (n_exceptions * shape.high_width + 7) / 8 != shape.exception_bytes) return false;
+  exceptions.n =
+      static_cast<std::uint32_t>(std::popcount(static_cast<std::uint64_t>(_mm_extract_epi64(exceptions.masks, 0))) +
+                                 std::popcount(static_cast<std::uint64_t>(_mm_extract_epi64(exceptions.masks, 1))));
+  exceptions.highs = section + sizeof octets + n_octets;
+  return sizeof octets + n_octets + (exceptions.n * shape.high_width + 7) / 8 == shape.exception_bytes;
+}
 
-  const std::byte* const highs = section + sizeof octets + n_octets;
+// Fields of up to 16 bits: 32 to a vector, half the work of the general form. That is nearly every block of counts and
+// of features in stored order.
+class NarrowUnpacker {
+ public:
+  static constexpr std::uint32_t kLanes = 32;
+  explicit NarrowUnpacker(std::uint32_t width) noexcept : width_(width), wide_(width) {
+    if (width > kWidestTwoByteField) return;
+    mask_ = _mm512_set1_epi16(static_cast<short>((1U << width) - 1));
+    bytes_ = _mm512_load_si512(kNarrowTable.bytes[width].data());
+    shifts_ = _mm512_load_si512(kNarrowTable.shifts[width].data());
+  }
+  // Run `i` of 32 fields; reads up to 96 bytes from the run's first, 64 for widths up to 9.
+  __m512i run(const std::byte* stream, std::uint32_t i) const noexcept {
+    if (width_ <= kWidestTwoByteField) {
+      const __m512i packed = _mm512_loadu_si512(stream + 4 * width_ * i);
+      return _mm512_and_si512(_mm512_srlv_epi16(_mm512_permutexvar_epi8(bytes_, packed), shifts_), mask_);
+    }
+    const __m256i low = _mm512_cvtepi32_epi16(wide_.run(stream, 2 * i));
+    const __m256i high = _mm512_cvtepi32_epi16(wide_.run(stream, 2 * i + 1));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+
+ private:
+  std::uint32_t width_;
+  Unpacker wide_;
+  __m512i mask_ = _mm512_setzero_si512();
+  __m512i bytes_ = _mm512_setzero_si512();
+  __m512i shifts_ = _mm512_setzero_si512();
+};
+
+// How decoded fields leave their registers.
+struct EmitSums {
+  EmitSums(std::uint32_t reference, std::uint32_t* out) noexcept
+      : references_(_mm512_set1_epi32(static_cast<int>(reference))), out_(out) {}
+  void operator()(std::uint32_t at, __m512i lanes) const noexcept {
+    _mm512_storeu_si512(out_ + at, _mm512_add_epi32(lanes, references_));
+  }
+  __m512i references_;
+  std::uint32_t* out_;
+};
+struct EmitFloats {
+  EmitFloats(std::uint32_t reference, float* out) noexcept
+      : references_(_mm512_set1_epi32(static_cast<int>(reference))), out_(out) {}
+  void operator()(std::uint32_t at, __m512i lanes) const noexcept {
+    _mm512_storeu_ps(out_ + at, _mm512_cvtepi32_ps(_mm512_add_epi32(lanes, references_)));
+  }
+  __m512i references_;
+  float* out_;
+};
+
+template <class Emit>
+void emit_widened(const Emit& emit, std::uint32_t at, __m512i lanes) noexcept {
+  emit(at, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(lanes)));
+  emit(at + kLanes, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(lanes, 1)));
+}
+
+template <class Emit>
+void decode_narrow(const std::byte* payload, BlockShape shape, const Exceptions& exceptions,
+                   const Emit& emit) noexcept {
+  constexpr std::uint32_t kRuns = kBlockFields / NarrowUnpacker::kLanes;
+  const NarrowUnpacker unpacker(shape.width);
+  if (shape.high_width == 0) {
+    for (std::uint32_t i = 0; i < kRuns; ++i) emit_widened(emit, NarrowUnpacker::kLanes * i, unpacker.run(payload, i));
+    return;
+  }
+  alignas(16) std::uint32_t masks[kRuns];
+  _mm_store_si128(reinterpret_cast<__m128i*>(masks), exceptions.masks);
+  const NarrowUnpacker high_unpacker(shape.high_width);
+  const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(shape.width));
+  const __m512i first = high_unpacker.run(exceptions.highs, 0);
+  if (exceptions.n <= 2 * NarrowUnpacker::kLanes) {
+    // All exceptions fit in two registers: field k takes the one with its rank. The second is unpacked even when it is
+    // not needed, since a branch on that would be mispredicted half of the time.
+    const __m512i second = high_unpacker.run(exceptions.highs, 1);
+    __m512i ranks = _mm512_load_si512(kNarrowIota.data());
+    for (std::uint32_t i = 0; i < kRuns; ++i) {
+      const __m512i which = _mm512_maskz_expand_epi16(masks[i], ranks);
+      const __m512i high = _mm512_maskz_permutex2var_epi16(masks[i], first, which, second);
+      emit_widened(emit, NarrowUnpacker::kLanes * i,
+                   _mm512_or_si512(unpacker.run(payload, i), _mm512_sll_epi16(high, shift)));
+      ranks = _mm512_add_epi16(ranks, _mm512_set1_epi16(static_cast<short>(std::popcount(masks[i]))));
+    }
+    return;
+  }
+  alignas(64) std::uint16_t values[kBlockFields + NarrowUnpacker::kLanes];
+  _mm512_store_si512(values, first);
+  for (std::uint32_t i = 1; NarrowUnpacker::kLanes * i < exceptions.n; ++i)
+    _mm512_store_si512(values + NarrowUnpacker::kLanes * i, high_unpacker.run(exceptions.highs, i));
+  const std::uint16_t* next = values;
+  for (std::uint32_t i = 0; i < kRuns; ++i) {
+    const __m512i high = _mm512_maskz_expandloadu_epi16(masks[i], next);
+    emit_widened(emit, NarrowUnpacker::kLanes * i,
+                 _mm512_or_si512(unpacker.run(payload, i), _mm512_sll_epi16(high, shift)));
+    next += std::popcount(masks[i]);
+  }
+}
+
+template <class Emit>
+void decode_wide(const std::byte* payload, BlockShape shape, const Exceptions& exceptions, const Emit& emit) noexcept {
+  const Unpacker unpacker(shape.width);
+  if (exceptions.n == 0) {
+    for (std::uint32_t i = 0; i < kVectors; ++i) emit(kLanes * i, unpacker.run(payload, i));
+    return;
+  }
+  alignas(16) std::uint16_t masks[kVectors];
+  _mm_store_si128(reinterpret_cast<__m128i*>(masks), exceptions.masks);
   const Unpacker high_unpacker(shape.high_width);
   const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(shape.width));
-  if (n_exceptions <= 2 * kLanes) {
-    // All exceptions fit in two registers: field k takes the one with its rank.
-    const __m512i first = high_unpacker.run(highs, 0);
-    const __m512i second = n_exceptions > kLanes ? high_unpacker.run(highs, 1) : first;
-    __m512i ranks = iota();
-    for (std::uint32_t i = 0; i < kVectors; ++i) {
-      const __m512i which = _mm512_maskz_expand_epi32(masks[i], ranks);
-      const __m512i high = _mm512_maskz_permutex2var_epi32(masks[i], first, which, second);
-      _mm512_storeu_si512(out + kLanes * i, _mm512_or_si512(unpacker.run(payload, i), _mm512_sll_epi32(high, shift)));
-      ranks = _mm512_add_epi32(ranks, _mm512_set1_epi32(std::popcount(masks[i])));
-    }
-    return true;
-  }
   alignas(64) std::uint32_t values[kBlockFields + kLanes];
-  for (std::uint32_t i = 0; kLanes * i < n_exceptions; ++i)
-    _mm512_store_si512(values + kLanes * i, high_unpacker.run(highs, i));
+  for (std::uint32_t i = 0; kLanes * i < exceptions.n; ++i)
+    _mm512_store_si512(values + kLanes * i, high_unpacker.run(exceptions.highs, i));
   const std::uint32_t* next = values;
   for (std::uint32_t i = 0; i < kVectors; ++i) {
     const __m512i high = _mm512_maskz_expandloadu_epi32(masks[i], next);
-    _mm512_storeu_si512(out + kLanes * i, _mm512_or_si512(unpacker.run(payload, i), _mm512_sll_epi32(high, shift)));
+    emit(kLanes * i, _mm512_or_si512(unpacker.run(payload, i), _mm512_sll_epi32(high, shift)));
     next += std::popcount(masks[i]);
   }
+}
+
+template <class Emit>
+bool decode_block(const std::byte* payload, BlockShape shape, const Emit& emit) noexcept {
+  Exceptions exceptions;
+  if (!find_exceptions(payload, shape, exceptions)) return false;
+  if (shape.width <= kWidestTwoByteField && shape.width + shape.high_width <= 16) {
+    decode_narrow(payload, shape, exceptions, emit);
+  } else {
+    decode_wide(payload, shape, exceptions, emit);
+  }
   return true;
+}
+
+bool decode(const std::byte* payload, BlockShape shape, std::uint32_t reference, std::uint32_t* out) noexcept {
+  return decode_block(payload, shape, EmitSums(reference, out));
+}
+
+bool decode_float32(const std::byte* payload, BlockShape shape, std::uint32_t reference, float* out) noexcept {
+  return decode_block(payload, shape, EmitFloats(reference, out));
 }
 
 // Running sums inside one vector.
@@ -165,23 +304,6 @@ void undo_zigzag(std::uint32_t* fields, std::uint32_t base) noexcept {
     const __m512i sums = _mm512_add_epi32(scan(_mm512_xor_si512(_mm512_srli_epi32(coded, 1), sign)), carry);
     carry = _mm512_permutexvar_epi32(last, sums);
     _mm512_storeu_si512(fields + kLanes * i, sums);
-  }
-}
-
-void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32_t n, float* out) noexcept {
-  const __m512i references = _mm512_set1_epi32(reference);
-  for (std::uint32_t i = 0; i < n; i += kLanes) {
-    const auto lanes = static_cast<__mmask16>(n - i >= kLanes ? 0xffff : (1U << (n - i)) - 1);
-    const __m512i values = _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, fields + i), references);
-    _mm512_mask_storeu_ps(out + i, lanes, _mm512_cvtepi32_ps(values));
-  }
-}
-
-void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
-  const __m512i references = _mm512_set1_epi32(static_cast<int>(reference));
-  for (std::uint32_t i = 0; i < n; i += kLanes) {
-    const auto lanes = static_cast<__mmask16>(n - i >= kLanes ? 0xffff : (1U << (n - i)) - 1);
-    _mm512_mask_storeu_epi32(out + i, lanes, _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, fields + i), references));
   }
 }
 
@@ -247,8 +369,8 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 }  // namespace
 
 const BlockKernels* avx512_block_kernels() noexcept {
-  static constexpr BlockKernels kernels{"avx512",   decode, undo_delta,   undo_zigzag,
-                                        to_float32, add,    choose_shape, encode};
+  static constexpr BlockKernels kernels{"avx512",    decode,       decode_float32, undo_delta,
+                                        undo_zigzag, choose_shape, encode};
   static const bool available = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                                 __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512cd") != 0 &&
                                 __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vbmi") != 0 &&

@@ -47,7 +47,7 @@ class BitWriter {
   std::uint32_t n_bits_ = 0;
 };
 
-bool decode(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept {
+bool decode_fields(const std::byte* payload, BlockShape shape, std::uint32_t* out) noexcept {
   for (std::uint32_t i = 0; i < kBlockFields; ++i) out[i] = field_at(payload, i, shape.width);
   if (shape.high_width == 0) return shape.exception_bytes == 0;
   if (shape.exception_bytes < kOctetMaskBytes) return false;
@@ -86,13 +86,17 @@ void undo_zigzag(std::uint32_t* fields, std::uint32_t base) noexcept {
   }
 }
 
-void to_float32(const std::uint32_t* fields, std::int32_t reference, std::uint32_t n, float* out) noexcept {
-  for (std::uint32_t i = 0; i < n; ++i)
-    out[i] = static_cast<float>(static_cast<std::int32_t>(static_cast<std::uint32_t>(reference) + fields[i]));
+bool decode(const std::byte* payload, BlockShape shape, std::uint32_t reference, std::uint32_t* out) noexcept {
+  if (!decode_fields(payload, shape, out)) return false;
+  for (std::uint32_t i = 0; i < kBlockFields; ++i) out[i] += reference;
+  return true;
 }
 
-void add(const std::uint32_t* fields, std::uint32_t reference, std::uint32_t n, std::uint32_t* out) noexcept {
-  for (std::uint32_t i = 0; i < n; ++i) out[i] = reference + fields[i];
+bool decode_float32(const std::byte* payload, BlockShape shape, std::uint32_t reference, float* out) noexcept {
+  std::array<std::uint32_t, kBlockFields> sums;
+  if (!decode(payload, shape, reference, sums.data())) return false;
+  for (std::uint32_t i = 0; i < kBlockFields; ++i) out[i] = static_cast<float>(static_cast<std::int32_t>(sums[i]));
+  return true;
 }
 
 BlockShape choose_shape(const std::uint32_t* fields) noexcept {
@@ -155,8 +159,7 @@ void encode(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexc
 }  // namespace
 
 const BlockKernels& plain_block_kernels() noexcept {
-  static constexpr BlockKernels kernels{"plain",    decode, undo_delta,   undo_zigzag,
-                                        to_float32, add,    choose_shape, encode};
+  static constexpr BlockKernels kernels{"plain", decode, decode_float32, undo_delta, undo_zigzag, choose_shape, encode};
   return kernels;
 }
 
