@@ -32,9 +32,11 @@ constexpr std::optional<std::int32_t> whole_from_half(std::uint16_t bits) noexce
 
 // Inverse of whole_from_half; values that no half holds exactly lose their low bits.
 constexpr std::uint16_t half_from_whole(std::int64_t value) noexcept {
-  if (value == 0) return 0;
   const std::uint32_t sign = value < 0 ? 0x8000U : 0U;
-  const auto magnitude = static_cast<std::uint32_t>(value < 0 ? -value : value);
+  // Unsigned, since a damaged file may ask for any value.
+  const auto bits = static_cast<std::uint64_t>(value);
+  const auto magnitude = static_cast<std::uint32_t>(value < 0 ? 0 - bits : bits);
+  if (magnitude == 0) return 0;
   const auto power = static_cast<std::uint32_t>(std::bit_width(magnitude)) - 1;
   const std::uint32_t mantissa =
       power >= kHalfMantissaBits ? magnitude >> (power - kHalfMantissaBits) : magnitude << (kHalfMantissaBits - power);

@@ -28,14 +28,14 @@ void check_packed(const Header& header) {
   const bool needs_base = header.mode != Mode::kPlain;
   if (header.offset_bytes != 2 && header.offset_bytes != 4)
     fail<CorruptData>("bp128 header: group offsets of 2 or 4 bytes expected, {} found", header.offset_bytes);
-  if (header.base_bits > 32 || (!needs_base && header.base_bits != 0))
-    fail<CorruptData>("bp128 header: {} bits for a block's base", header.base_bits);
   if (header.step > (delta ? 1 : 0)) fail<CorruptData>("bp128 header: step {}", header.step);
   if (!delta && header.modulus != 0)
     fail<CorruptData>("bp128 header: modulus {} in a mode without one", header.modulus);
   if (delta && header.modulus > kLargestOddModulus && !std::has_single_bit(header.modulus))
     fail<CorruptData>("bp128 header: modulus {} is neither a power of two nor at most {}", header.modulus,
                       kLargestOddModulus);
+  if (header.base_bits > header.field_bits() || (!needs_base && header.base_bits != 0))
+    fail<CorruptData>("bp128 header: {} bits for a block's base", header.base_bits);
 }
 
 }  // namespace

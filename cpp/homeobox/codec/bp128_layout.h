@@ -15,6 +15,7 @@
 // This file parses and writes the fixed parts. After parse() every size lies inside the chunk.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -58,6 +59,10 @@ struct Header {
   }
   constexpr std::uint64_t n_groups() const noexcept { return (n_blocks() + kGroupBlocks - 1) / kGroupBlocks; }
   constexpr std::uint32_t entry_bits() const noexcept { return kShapeBits + base_bits; }
+  // Of a field or a base: in mode delta as many as the modulus leaves, otherwise all.
+  constexpr std::uint32_t field_bits() const noexcept {
+    return mode == Mode::kDelta ? static_cast<std::uint32_t>(std::bit_width(modulus - 1)) : 32;
+  }
 };
 
 void write_header(Header& header, std::byte* out) noexcept;
