@@ -3,7 +3,8 @@
     python tools/make_golden.py [--target tests/golden/format1]
 
 Run it once for each new version of FORMAT.md; files of an old version are never made again. Each array is a small
-case of one codec; ``expected.json`` keeps shape, dtype and the digest of the decoded bytes.
+case of one codec, and ``group`` is what an ingest leaves of one dataset. ``expected.json`` keeps shape, dtype and the
+digest of the decoded bytes of every array, ``group.json`` the rows of the group.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ import argparse
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import anndata
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 
+import homeobox as hox
 from homeobox import _core
+from homeobox.schema import SparseZarrPointer
 
 FORMAT = 1
 TARGET = Path(__file__).resolve().parents[1] / "tests" / "golden" / f"format{FORMAT}"
@@ -31,8 +38,8 @@ CHUNK = 1536
 N_ELEMENTS = 2 * CHUNK + 577
 
 
-def bitpacking(transform: str) -> list[dict]:
-    packing = {"name": "homeobox.bitpacking", "configuration": {"transform": transform, "element_size": 4}}
+def bitpacking(transform: str, element_size: int = 4) -> list[dict]:
+    packing = {"name": "homeobox.bitpacking", "configuration": {"transform": transform, "element_size": element_size}}
     return [BYTES, packing, CRC32C]
 
 
@@ -65,8 +72,18 @@ def cases() -> Iterator[tuple[str, np.ndarray, list[dict]]]:
     yield "bp128_incompressible_float32", noise(N_ELEMENTS, 32).astype(np.uint32).view(np.float32), BP128
     # Short rows of a small panel that repeat.
     yield "bp128_panel_uint32", np.resize(np.sort(noise(17, 6)), N_ELEMENTS).astype(np.uint32), BP128
+    for dtype in ("bool", "int8", "int16", "uint16", "uint64", "float16"):
+        yield f"bp128_plain_{dtype}", (small % 2 if dtype == "bool" else spiky % 100).astype(dtype), BP128
+    yield "bp128_negative_int64", small.astype(np.int64) - (1 << 62), BP128
+    # Moduli that are powers of two, the largest of them not to be written in 32 bits.
+    yield "bp128_ascending_17_bits_uint64", (ascending + (ascending > 2000) * 70_000).astype(np.uint64), BP128
+    yield "bp128_ascending_32_bits_uint32", (ascending + (ascending > 2000) * 4_000_000_000).astype(np.uint32), BP128
+    # The second of three chunks is absent.
+    yield "bp128_gap_int32", np.where(np.arange(N_ELEMENTS) // CHUNK == 1, 0, walk).astype(np.int32), BP128
+    yield "bp128_dense_float32", spiky[: 600 * 6].reshape(600, 6).astype(np.float32), BP128
     for transform in ("none", "delta", "delta_zigzag"):
         yield f"bitpacking_{transform}_uint32", ascending.astype(np.uint32), bitpacking(transform)
+    yield "bitpacking_delta_zigzag_int64", walk - (1 << 40), bitpacking("delta_zigzag", 8)
     yield "zstd_float32", small.astype(np.float32), [BYTES, {"name": "zstd", "configuration": {"level": 3}}]
 
 
@@ -79,9 +96,64 @@ def odd_floats() -> np.ndarray:
     return values
 
 
+GROUP_CELLS, GROUP_FEATURES = 40, 300
+
+
+def group_rows() -> list[tuple[list[int], list[float]]]:
+    """(features, counts) of each cell of the golden group: an empty row, a repeated entry and a stored zero as well."""
+    features = noise(GROUP_CELLS * 20, 20).reshape(GROUP_CELLS, 20) % GROUP_FEATURES
+    counts = noise(GROUP_CELLS * 20, 6).reshape(GROUP_CELLS, 20) // 16 + 1
+    rows = [(np.unique(row).tolist(), counts[i, : len(np.unique(row))].tolist()) for i, row in enumerate(features)]
+    rows[3] = ([], [])
+    rows[7] = ([5, 290, 5], [2, 1, 4])
+    rows[8][1][0] = 0
+    return rows
+
+
+class GoldenFeature(hox.FeatureBaseSchema):
+    pass
+
+
+class GoldenCell(hox.HoxBaseSchema):
+    gene_expression: SparseZarrPointer | None = None
+
+
+def write_group(target: Path) -> None:
+    """The group that an ingest of `group_rows` writes, as the folder `target`."""
+    rows = group_rows()
+    indptr = np.cumsum([0, *(len(features) for features, _ in rows)])
+    indices = np.concatenate([features for features, _ in rows]).astype(np.int32)
+    values = np.concatenate([counts for _, counts in rows]).astype(np.float32)
+    matrix = sp.csr_matrix((values, indices, indptr), shape=(GROUP_CELLS, GROUP_FEATURES))
+    uids = [f"feature{i}" for i in range(GROUP_FEATURES)]
+    with tempfile.TemporaryDirectory() as folder:
+        atlas = hox.create_or_open_atlas(
+            folder,
+            "cells",
+            GoldenCell,
+            "datasets",
+            hox.DatasetRecord,
+            registry_schemas={"gene_expression": GoldenFeature},
+        )
+        atlas.register_features("gene_expression", [GoldenFeature(uid=uid) for uid in uids])
+        hox.add_from_anndata(
+            atlas,
+            anndata.AnnData(matrix, var=pd.DataFrame({"global_feature_uid": uids}, index=uids)),
+            feature_space="gene_expression",
+            zarr_layer="counts",
+            dataset_record=hox.DatasetRecord(zarr_group="group", feature_space="gene_expression", n_cells=GROUP_CELLS),
+        )
+        shutil.copytree(Path(folder) / "zarr_store" / "group", target)
+
+
 def describe(values: np.ndarray) -> dict[str, object]:
     digest = hashlib.sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()).hexdigest()
     return {"dtype": values.dtype.name, "shape": list(values.shape), "sha256": digest}
+
+
+def write_array(store: _core.Store, name: str, values: np.ndarray, codecs: list[dict]) -> None:
+    chunk = [CHUNK] if values.ndim == 1 else [CHUNK // values.shape[1], values.shape[1]]
+    _core.write_array(store, name, values, chunk, [4 * chunk[0], *chunk[1:]], json.dumps(codecs))
 
 
 def main() -> None:
@@ -92,11 +164,14 @@ def main() -> None:
     store = _core.FileStore(str(target))
     expected = {}
     for name, values, codecs in cases():
-        _core.write_array(store, name, values, [CHUNK], [4 * CHUNK], json.dumps(codecs))
+        write_array(store, name, values, codecs)
         expected[name] = describe(values)
+    write_group(target / "group")
     (target / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    rows = [{"features": features, "counts": counts} for features, counts in group_rows()]
+    (target / "group.json").write_text(json.dumps(rows) + "\n")
     n_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    print(f"{len(expected)} arrays, {n_bytes / 1e3:.0f} kB in {target}")
+    print(f"{len(expected)} arrays and a group, {n_bytes / 1e3:.0f} kB in {target}")
 
 
 if __name__ == "__main__":
