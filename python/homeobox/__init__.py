@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
     from homeobox.ingest import add_anndata_batch, add_from_anndata
+    from homeobox.loader import CsrLoader, SparseBatch
     from homeobox.schema import (
         DatasetRecord,
         DenseZarrPointer,
@@ -63,6 +64,7 @@ _MODULE_OF = {
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
     "homeobox.ingest": ["add_anndata_batch", "add_from_anndata"],
+    "homeobox.loader": ["CsrLoader", "SparseBatch"],
     "homeobox.schema": [
         "DatasetRecord",
         "DenseZarrPointer",
@@ -88,6 +90,7 @@ __all__ = [
     "CancelledError",
     "ConflictError",
     "CorruptDataError",
+    "CsrLoader",
     "DatasetRecord",
     "DenseZarrPointer",
     "FeatureBaseSchema",
@@ -98,6 +101,7 @@ __all__ = [
     "NotFoundError",
     "OutOfRangeError",
     "RaggedAtlas",
+    "SparseBatch",
     "SparseZarrPointer",
     "StoreError",
     "UnsupportedError",
