@@ -162,6 +162,22 @@ def reorder_csr(
     n_features: int,
     order: object | None = None,
 ) -> tuple[numpy.typing.NDArray, list[numpy.typing.NDArray]]: ...
+def transpose_csr(
+    store: Store,
+    group: str,
+    row_bounds: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    n_features: int,
+    layers: Sequence[tuple[str, tuple[str, int, int | None, str]]],
+    rows: tuple[str, int, int | None, str] | None,
+    feature_bounds: tuple[str, int, int | None, str],
+    known_bounds: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)]
+    | None = None,
+    indices_path: str = "csr/indices",
+    feature_order_path: str = "csr/feature_order",
+    memory_bytes: int = 268435456,
+    scratch_directory: str = "",
+    on_progress: object | None = None,
+) -> list[tuple[str, int, int]]: ...
 
 class BatchLoader:
     def __init__(
