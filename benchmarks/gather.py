@@ -19,8 +19,8 @@ import numpy as np
 
 from homeobox import _core
 
-CHUNK_ELEMENTS = 8192
-SHARD_ELEMENTS = 4_194_304
+CHUNK_ELEMENTS = 12_288
+SHARD_ELEMENTS = 4_190_208
 BP128 = json.dumps([{"name": "homeobox.bp128", "configuration": {"version": 1}}])
 
 
