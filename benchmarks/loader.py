@@ -79,9 +79,7 @@ def make_atlas(folder: pathlib.Path, groups: list[scipy.sparse.csr_matrix]) -> N
         adata.var_names = uids
         adata.var["global_feature_uid"] = uids
         record = hox.DatasetRecord(zarr_group=f"d{number}", feature_space="gene_expression", n_cells=adata.n_obs)
-        hox.add_from_anndata(
-            atlas, adata, feature_space="gene_expression", zarr_layer="counts", dataset_record=record
-        )
+        hox.add_from_anndata(atlas, adata, feature_space="gene_expression", zarr_layer="counts", dataset_record=record)
     atlas.optimize()
     atlas.snapshot()
     whole = scipy.sparse.vstack(groups, format="csr")
