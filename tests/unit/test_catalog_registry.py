@@ -1,5 +1,8 @@
 """Registries: registering features, indexing them, resolving uids."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from described_dataset import add_described_dataset
+from lance.dataset import MergeInsertBuilder
 
 import homeobox as hox
 from homeobox.catalog import Registry
@@ -76,7 +80,8 @@ def test_frames_are_registered_too(atlas: hox.RaggedAtlas) -> None:
         (pl.DataFrame({"uid": ["x"], "symbol": ["X"], "length": ["long"]}), "column 'length' must be int64"),
         ([Gene(uid="", symbol="X")], "a feature has an empty uid"),
         (["CD3D"], "FeatureBaseSchema objects or a polars frame, found str"),
-        ([*genes("x"), Gene(uid="y", symbol="Y", global_index=-1)], "must be free and not negative"),
+        ([*genes("x"), Gene(uid="y", symbol="Y", global_index=-1)], "must continue those there are, from 0"),
+        ([Gene(uid="y", symbol="Y", global_index=5)], "must continue those there are, from 0"),
     ],
 )
 def test_bad_features_are_refused_before_anything_is_written(
@@ -157,6 +162,75 @@ def test_two_writers_that_register_a_feature_at_once_leave_one(registry: Registr
     assert registry.register(genes("d")) == 1
     registry.table.compact()
     assert registry.n_features == 4
+
+
+def test_copies_that_were_indexed_together_are_repaired(registry: Registry) -> None:
+    # As an older version indexed them: both copies at once.
+    schema = registry.table.schema
+    copies = pa.table({"uid": ["a", "a", "b"], "global_index": [0, 0, 1], "symbol": ["A", "A", "B"]})
+    registry.table.append(copies.append_column("length", pa.nulls(3, pa.int64())).cast(schema))
+    assert registry.remove_duplicates() == 1
+    assert registry.frame().select("uid", "global_index").rows() == [("a", 0), ("b", 1)]
+
+
+def test_indexing_alone_removes_copies(registry: Registry) -> None:
+    schema = registry.table.schema
+    copies = pa.table({"uid": ["a", "a", "b"], "global_index": pa.nulls(3, pa.int64()), "symbol": ["A", "A", "B"]})
+    registry.table.append(copies.append_column("length", pa.nulls(3, pa.int64())).cast(schema))
+    assert hox.reindex_registry(registry) == 2
+    assert registry.frame().select("uid", "global_index").rows() == [("a", 0), ("b", 1)]
+
+
+def test_an_index_that_was_assigned_meanwhile_stays(
+    atlas: hox.RaggedAtlas, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = hox.RaggedAtlas.open(atlas.catalog.location.root, "cells", Cell)
+    registry.register(genes("m"))
+    hook = MergeInsertBuilder.execute_uncommitted
+
+    def other_first(self: object, rows: pa.Table) -> object:
+        # The other process indexes "m" after this one has seen "a" and "m" without an index.
+        monkeypatch.setattr(MergeInsertBuilder, "execute_uncommitted", hook)
+        late = pa.table({"uid": ["m"], "global_index": [0]})
+        other.catalog.registry("gene_expression").table.update_matching(["uid"], late)
+        return hook(self, rows)
+
+    registry.register(genes("a"))
+    monkeypatch.setattr(MergeInsertBuilder, "execute_uncommitted", other_first)
+    registry.reindex()
+    assert registry.frame().select("uid", "global_index").rows() == [("m", 0), ("a", 1)]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+import homeobox as hox
+root, me, other = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+atlas = hox.RaggedAtlas.open(root, "cells")
+for turn in range(6):
+    (root / f"{me}{turn}").touch()
+    while not (root / f"{other}{turn}").exists():
+        pass
+    uids = [f"{me}{turn}_{i}" for i in range(5)] + [f"shared{turn}_{i}" for i in range(5)]
+    Gene = __import__("test_catalog_registry").Gene
+    atlas.register_features("gene_expression", [Gene(uid=uid, symbol="") for uid in uids])
+    atlas.optimize()
+"""
+
+
+def test_two_processes_that_register_and_optimize_at_once(atlas: hox.RaggedAtlas, tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent), *sys.path])
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path), me, other], env={**os.environ, "PYTHONPATH": paths}
+        )
+        for me, other in ("xy", "yx")
+    ]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    frame = atlas.feature_registry("gene_expression")
+    assert frame["global_index"].to_list() == list(range(6 * 15))
+    assert frame["uid"].n_unique() == 6 * 15
+    assert atlas.snapshot() == 0
 
 
 def test_annotation_is_joined_in_the_rows_given(atlas: hox.RaggedAtlas) -> None:

@@ -38,7 +38,8 @@ def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas, gene_class: 
     for group, space in (("strange", "gene_expression"), ("other", "never_registered")):
         catalog.datasets.add(hox.DatasetRecord(zarr_group=group, feature_space=space, n_cells=1))
     catalog.datasets.set_layout(described_atlas.list_datasets()["uid"][0], "0123456789abcdef")
-    catalog.registry("gene_expression").register([gene_class(uid="gap", gene_symbol="gap", global_index=77)])
+    registry = catalog.registry("gene_expression").table
+    registry.append(pa.table({"uid": ["gap"], "global_index": [77], "gene_symbol": ["gap"]}).cast(registry.schema))
     faults = sorted(described_atlas.validate())
     expected = [
         "Registry 'gene_expression': global indices are not 0 to 60 without gaps and repeats",
@@ -63,6 +64,16 @@ def test_layouts_are_checked_once_each(described_atlas: hox.RaggedAtlas, small_p
     assert described_atlas.validate(check_var_dfs=False) == []
     described_atlas.optimize()
     assert described_atlas.validate() == []
+
+
+def test_layouts_have_the_indices_of_the_registry(described_atlas: hox.RaggedAtlas) -> None:
+    layouts = described_atlas.catalog.layouts
+    layout_uid = described_atlas.list_datasets()["layout_uid"][0]
+    rows = layouts.rows(layout_uid).slice(0, 1)
+    other = rows.set_column(3, rows.schema.field("global_index"), pa.array([59]))
+    layouts.table.update_matching(["layout_uid", "feature_uid"], other)
+    (fault,) = described_atlas.validate()
+    assert "1 row(s) have a global_index other than the registry's. First 5: ['" in fault
 
 
 @pytest.mark.parametrize("switch", ["check_zarr", "check_var_dfs", "check_registries"])

@@ -204,7 +204,7 @@ def validate_feature_layout(
     expected_feature_count: int | None = None,
     registry_table: Any = None,
 ) -> list[str]:
-    """Check one layout: row count, nulls, duplicates, indices, and that its uids are registered.
+    """Check one layout: row count, nulls, duplicates, and that the registry has its uids with these indices.
 
     Parameters
     ----------
@@ -243,10 +243,17 @@ def validate_feature_layout(
     if rows["global_index"].null_count:
         faults.append(f"{rows['global_index'].null_count} row(s) have no global_index; run optimize()")
     if registry_table is not None:
-        known = as_registry(registry_table).arrow()["uid"].combine_chunks()
-        unknown = uids.filter(pc.invert(pc.is_in(uids, value_set=known)))
+        registered = as_registry(registry_table).arrow()
+        places = pc.index_in(uids, value_set=registered["uid"].combine_chunks())
+        unknown = uids.filter(pc.is_null(places))
         if len(unknown):
             faults.append(f"{len(unknown)} feature uid(s) not found in registry. First 5: {unknown[:5].to_pylist()}")
+        expected = registered["global_index"].combine_chunks().take(places)
+        other = uids.filter(pc.fill_null(pc.not_equal(rows["global_index"].combine_chunks(), expected), False))
+        if len(other):
+            faults.append(
+                f"{len(other)} row(s) have a global_index other than the registry's. First 5: {other[:5].to_pylist()}"
+            )
     return faults
 
 

@@ -165,12 +165,21 @@ class Registry:
         uids = rows["uid"].combine_chunks()
         if pc.any(pc.equal(uids, "")).as_py():
             raise InvalidArgumentError(f"registry '{self.table.name}': a feature has an empty uid")
-        known = self.table.scan(["uid"])["uid"].combine_chunks()
-        fresh = pc.invert(pc.is_in(uids, value_set=known)).to_numpy(zero_copy_only=False)
-        fresh &= _first_occurrences(uids)
-        rows = rows.filter(pa.array(fresh))
-        self._check_given_indices(rows)
-        return self.table.insert_missing(["uid"], rows) if rows.num_rows else 0
+        rows = rows.filter(pa.array(_first_occurrences(uids)))
+        n_added = 0
+
+        def missing(present: pa.Table) -> pa.Table:
+            nonlocal n_added
+            known = present["uid"].combine_chunks()
+            fresh = rows.filter(pc.invert(pc.is_in(rows["uid"], value_set=known)))
+            self._check_given_indices(fresh, present)
+            n_added = fresh.num_rows
+            return fresh
+
+        # Nothing may come between looking which uids are known and adding the others: two processes that register
+        # the same features would add them twice.
+        self.table.append_computed(missing)
+        return n_added
 
     def _rows_of(self, features: Any) -> pa.Table:
         schema, where = self.table.schema, f"registry '{self.table.name}'"
@@ -187,39 +196,36 @@ class Registry:
                 )
         return arrow_schema.rows_to_arrow(features, schema, where)
 
-    def _check_given_indices(self, rows: pa.Table) -> None:
-        given = rows["global_index"].drop_null().to_numpy()
+    def _check_given_indices(self, rows: pa.Table, present: pa.Table) -> None:
+        given = np.sort(rows["global_index"].drop_null().to_numpy())
         if not len(given):
             return
-        taken = self.table.scan(["global_index"])["global_index"].drop_null().to_numpy()
-        if given.min() < 0 or len(np.unique(given)) < len(given) or np.isin(given, taken).any():
+        first = _first_free(present)
+        if not np.array_equal(given, np.arange(first, first + len(given))):
             raise InvalidArgumentError(
-                f"registry '{self.table.name}': a given global_index must be free and not negative; "
-                "leave it None and optimize() assigns it"
+                f"registry '{self.table.name}': a given global_index must continue those there are, from {first} "
+                f"without gaps and repeats, found {given[:5].tolist()}; leave it None and optimize() assigns it"
             )
 
     def reindex(self) -> int:
         """Give every feature without a global index the next free ones, in uid order, in one commit.
+
+        Assigned indices never change, whoever else does this at the same time. Rows that repeat a uid are removed
+        first, since all copies would get the index.
 
         Returns
         -------
         int
             How many were assigned.
         """
-        rows = self.table.scan(["uid", "global_index"])
-        waiting = rows.filter(pc.is_null(rows["global_index"]))["uid"].unique().sort()
-        if not len(waiting):
-            return 0
-        highest = pc.max(rows["global_index"]).as_py()
-        begin = 0 if highest is None else highest + 1
-        indices = pa.array(np.arange(begin, begin + len(waiting), dtype=np.int64))
-        self.table.update_matching(["uid"], pa.table({"uid": waiting, "global_index": indices}))
-        return len(waiting)
+        self.remove_duplicates()
+        return self.table.update_computed(["uid"], ["uid", "global_index"], _next_indices)
 
     def remove_duplicates(self) -> int:
         """Remove rows that repeat a uid, as two processes that registered it at once leave them; one commit.
 
-        The row with a global index stays, or the first. Returns how many rows were removed.
+        The first row with a global index stays, or the first of all; and every row with an index of its own, since
+        layouts may have it. Returns how many rows were removed.
         """
         return self.table.delete_chosen(["uid", "global_index"], _repeated_rows)
 
@@ -235,14 +241,33 @@ def _first_occurrences(values: pa.Array) -> np.ndarray:
     return mask
 
 
+def _first_free(rows: pa.Table) -> int:
+    highest = pc.max(rows["global_index"]).as_py()
+    return 0 if highest is None else highest + 1
+
+
+def _next_indices(rows: pa.Table) -> pa.Table:
+    """The features without a global index, in uid order, with the next free ones."""
+    waiting = rows.filter(pc.is_null(rows["global_index"]))["uid"].unique()
+    # A copy of an indexed row, added since duplicates were removed: an update by uid would change both.
+    indexed = rows.filter(pc.is_valid(rows["global_index"]))["uid"].combine_chunks()
+    waiting = waiting.filter(pc.invert(pc.is_in(waiting, value_set=indexed))).sort()
+    first = _first_free(rows)
+    indices = np.arange(first, first + len(waiting), dtype=np.int64)
+    return pa.table({"uid": waiting, "global_index": pa.array(indices)})
+
+
 def _repeated_rows(rows: pa.Table) -> np.ndarray:
-    """Positions of the rows that only repeat a uid."""
+    """Positions of the rows that only repeat a uid: those with the index of the row that stays, or with none."""
+    uids = rows["uid"].combine_chunks().dictionary_encode().indices.to_numpy()
     indexed = pc.is_valid(rows["global_index"]).to_numpy(zero_copy_only=False)
+    indices = pc.fill_null(rows["global_index"], -1).to_numpy()
     by_preference = np.argsort(~indexed, kind="stable")
-    first = np.empty(len(indexed), dtype=bool)
-    first[by_preference] = _first_occurrences(rows["uid"].combine_chunks().take(pa.array(by_preference)))
-    # A row with an index of its own is in use by layouts; only a row that nobody can have used yet may go.
-    return np.flatnonzero(~first & ~indexed)
+    _, place = np.unique(uids[by_preference], return_index=True)
+    kept = by_preference[place]  # by code of the uid: codes are 0, 1, 2...
+    stays = np.zeros(len(uids), dtype=bool)
+    stays[kept] = True
+    return np.flatnonzero(~stays & (~indexed | (indices == indices[kept[uids]])))
 
 
 def _is_ascending(values: np.ndarray) -> bool:

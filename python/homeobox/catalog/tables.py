@@ -8,7 +8,9 @@ Lance reports a caller's mistake (unknown column, bad SQL) as ValueError; it lea
 """
 
 import contextlib
+import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -19,12 +21,12 @@ from lance.commit import CommitConflictError
 
 from homeobox.catalog import sql
 from homeobox.catalog.location import AtlasLocation
-from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError, StoreError
 
 # 2.1 is the newest file format that homeobox 0.2.2 can filter, append to and optimize; 2.2 makes it crash.
 FILE_FORMAT: Final = "2.1"
 
-_COMPACTION_TRIES = 20
+_WRITE_TRIES = 60
 
 
 class TableNotFoundError(NotFoundError, ValueError):
@@ -147,30 +149,75 @@ class Table:
     def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append rows of exactly the table's schema, in one commit."""
         self._refuse_if_pinned("append to")
-        self._dataset = lance.write_dataset(rows, self.dataset, mode="append")
+        with self._write_errors():
+            self._dataset = lance.write_dataset(rows, self.dataset, mode="append")
 
     def insert_missing(self, on: list[str], rows: pa.Table) -> int:
         """Insert the rows whose key is not in the table yet, in one commit; returns how many."""
         self._refuse_if_pinned("insert into")
         merge = self.dataset.merge_insert(on).when_not_matched_insert_all()
-        return int(merge.execute(rows)["num_inserted_rows"])
+        with self._write_errors():
+            return int(merge.execute(rows)["num_inserted_rows"])
 
     def update_matching(self, on: list[str], rows: pa.Table) -> int:
-        """Set the columns of `rows` in the rows with an equal key, in one commit; returns how many changed."""
+        """Set the columns of `rows` in the rows with an equal key, in one commit; returns how many changed.
+
+        For values that are right whoever commits in between; others need :meth:`update_computed`.
+        """
         self._refuse_if_pinned("update")
         merge = self.dataset.merge_insert(on).when_matched_update_all()
-        return int(merge.execute(rows)["num_updated_rows"])
+        with self._write_errors():
+            return int(merge.execute(rows)["num_updated_rows"])
+
+    def update_computed(self, on: list[str], columns: list[str], rows_of: Callable[[pa.Table], pa.Table]) -> int:
+        """Set columns to values that depend on all rows: computed again whenever one of these rows changed.
+
+        Parameters
+        ----------
+        on : list of str
+            Key columns.
+        columns : list of str
+            What the values depend on.
+        rows_of : callable
+            Gets those columns of all rows, gives keys and new values; no rows end it without a commit.
+
+        Returns
+        -------
+        int
+            How many rows changed.
+        """
+        n_updated = 0
+
+        def operation(dataset: lance.LanceDataset) -> Any:
+            nonlocal n_updated
+            rows = rows_of(dataset.to_table(columns=columns))
+            n_updated = 0
+            if not rows.num_rows:
+                return None
+            # Matched against the version that was scanned; Table.dataset might already be a later one.
+            merge = dataset.merge_insert(on).when_matched_update_all()
+            transaction, changed = merge.execute_uncommitted(rows)
+            n_updated = int(changed["num_updated_rows"])
+            return transaction.operation
+
+        self._commit_or_retry(operation)
+        return n_updated
 
     def append_computed(self, rows_of: Callable[[pa.Table], pa.Table]) -> None:
         """Append rows that depend on the present ones: computed again whenever another commit came in between.
+
+        No rows end it without a commit.
 
         A plain Lance append is rebased onto what came in between, so two writers that each take "the next number"
         would get the same one. A commit that states the whole list of fragments cannot be rebased: one of two fails.
         """
 
         def operation(dataset: lance.LanceDataset) -> Any:
+            rows = rows_of(dataset.to_table())
+            if not rows.num_rows:
+                return None
             present = [fragment.metadata for fragment in dataset.get_fragments()]
-            added = lance.fragment.write_fragments(rows_of(dataset.to_table()), dataset)
+            added = lance.fragment.write_fragments(rows, dataset)
             first_free = max((fragment.id for fragment in present), default=-1) + 1
             for position, fragment in enumerate(added):
                 fragment.id = first_free + position
@@ -220,33 +267,51 @@ class Table:
     def _commit_or_retry(self, operation_of: Callable[[lance.LanceDataset], Any]) -> None:
         """Commit an operation made from the latest version; make it anew when another commit conflicts with it."""
         self._refuse_if_pinned("write to")
-        while True:
+
+        def attempt() -> None:
             dataset = self.dataset
             operation = operation_of(dataset)
-            if operation is None:
-                return
-            try:
+            if operation is not None:
                 lance.LanceDataset.commit(dataset, operation, read_version=dataset.version, max_retries=0)
+
+        self._retry(attempt, "write")
+
+    def _retry(self, attempt: Callable[[], object], what: str) -> None:
+        """Run a write again for as long as other commits come in between.
+
+        pylance reports some lost races as plain OSError; there was one if the table has moved.
+
+        Raises
+        ------
+        ConflictError
+            Others were faster each time.
+        StoreError
+            The write failed for another reason.
+        """
+        for tries in range(_WRITE_TRIES):
+            before = self.version
+            try:
+                attempt()
+                return
             except CommitConflictError:
-                continue
-            return
+                pass
+            except OSError as error:
+                if self.version == before:
+                    raise StoreError(f"table '{self.name}': the {what} failed: {plain_message(error)}") from error
+            # Writers that failed together would otherwise meet again.
+            time.sleep(random.random() * min(0.001 * 2**tries, 0.2))
+        raise ConflictError(f"table '{self.name}' changed during each of {_WRITE_TRIES} tries to {what}; try later")
 
     def delete(self, where: str) -> None:
         """Delete the rows that match, in one commit."""
         self._refuse_if_pinned("delete from")
-        with self._caller_errors():
+        with self._caller_errors(), self._write_errors():
             self.dataset.delete(where)
 
     def compact(self) -> None:
         """Rewrite many small files into few large ones. Older versions stay, so no snapshot is lost."""
         self._refuse_if_pinned("compact")
-        for _ in range(_COMPACTION_TRIES):
-            try:
-                self.dataset.optimize.compact_files()
-            except CommitConflictError:
-                continue  # somebody deleted or updated rows meanwhile: compact what is there now
-            return
-        raise ConflictError(f"table '{self.name}' changed during each of {_COMPACTION_TRIES} compactions; try later")
+        self._retry(lambda: self.dataset.optimize.compact_files(), "compact")
 
     def restore(self, version: int) -> None:
         """Make an older version the latest one, as a new version."""
@@ -267,6 +332,17 @@ class Table:
             yield
         except ValueError as error:
             raise InvalidArgumentError(f"table '{self.name}': {plain_message(error)}") from error
+
+    @contextlib.contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except HomeoboxError:
+            raise
+        except CommitConflictError as error:
+            raise ConflictError(f"table '{self.name}': {plain_message(error)}") from error
+        except OSError as error:
+            raise StoreError(f"table '{self.name}': {plain_message(error)}") from error
 
     def __repr__(self) -> str:
         return f"Table('{self.name}', version {self._dataset.version}{', pinned' if self.pinned else ''})"
