@@ -101,7 +101,8 @@ class Chunk:
         sums = [(self.reference + key) % (1 << 64) for key in keys[: self.n_packed]]
         out = np.zeros(self.n_elements, self.dtype)
         if self.dtype.kind == "f":
-            out[: self.n_packed] = [n - (1 << 64) if n >> 63 else n for n in sums]
+            with np.errstate(over="ignore"):  # sums of no value of the type are undefined
+                out[: self.n_packed] = [n - (1 << 64) if n >> 63 else n for n in sums]
         else:
             size = self.dtype.itemsize
             low_bytes = b"".join(struct.pack("<Q", n)[:size] for n in sums)
@@ -149,7 +150,8 @@ def _grouped_keys(chunk: Chunk) -> list[int]:
     require(len(offsets) == n_groups * size, "too short for its offsets")
     begins = [number(offsets[g * size : (g + 1) * size]) for g in range(n_groups)]
     keys: list[int] = []
-    for group, (begin, end) in enumerate(zip(begins, [*begins[1:], len(groups)], strict=True)):
+    ends = [*begins, len(groups)][1:]
+    for group, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         blocks = min(4, n_blocks - 4 * group)
         entries_bytes = -(-blocks * (20 + chunk.base_bits) // 8)
         require(begin + 4 + entries_bytes <= end <= len(groups), "group bounds")
