@@ -69,7 +69,7 @@ test-python: $(VENV)/.test
 lint: $(VENV)/.test
 	ruff check .
 	ruff format --check .
-	clang-format-14 --dry-run --Werror $(CPP_SOURCES)
+	@echo clang-format-14 --dry-run --Werror; clang-format-14 --dry-run --Werror $(CPP_SOURCES)
 	$(PY) tools/check_layers.py
 	codespell
 
