@@ -1,7 +1,9 @@
 #include "obstore_store.h"
 
 #include <algorithm>
+#include <stdexcept>
 
+#include "bindings.h"
 #include "homeobox/base/error.h"
 #include "homeobox/io/key.h"
 #include "obstore_queue.h"
@@ -19,7 +21,19 @@ ObstoreRequest request(std::uint64_t store_id, Operation operation, std::string_
   return made;
 }
 
+// Not PyGILState_Check(), which always says yes once the process has a subinterpreter.
+bool holds_gil() {
+  PyThreadState* own = PyGILState_GetThisThreadState();
+#if PY_VERSION_HEX >= 0x030d0000
+  return own != nullptr && own == PyThreadState_GetUnchecked();
+#else
+  return own != nullptr && own == _PyThreadState_UncheckedGet();
+#endif
+}
+
 ObstoreAnswer ask(ObstoreRequest made, const std::stop_token& stop = {}) {
+  // The dispatcher needs the GIL to answer: waiting for it with the GIL would be for ever.
+  if (holds_gil()) throw std::logic_error("a bound function asked a store of obstore without releasing the GIL");
   return ObstoreQueue::instance().ask(std::move(made), stop);
 }
 

@@ -125,7 +125,10 @@ ArrayOptions make_options(const std::string& dtype, Shape shape, Shape chunk_sha
 class PythonArrayWriter {
  public:
   PythonArrayWriter(std::shared_ptr<Store> store, const std::string& path, ArrayOptions options)
-      : options_(std::move(options)), writer_(std::make_unique<ArrayWriter>(std::move(store), path, options_)) {}
+      : options_(std::move(options)) {
+    const GilRelease released;  // opening asks the store, and one in Python answers only without our GIL
+    writer_ = std::make_unique<ArrayWriter>(std::move(store), path, options_);
+  }
   PythonArrayWriter(const PythonArrayWriter&) = delete;
   PythonArrayWriter& operator=(const PythonArrayWriter&) = delete;
   // An abandoned writer waits for its writes, and a store in Python can only finish them without our GIL.
@@ -164,7 +167,6 @@ void init_writer(PythonArrayWriter* self, std::shared_ptr<Store> store, const st
                  const std::string& index_location) {
   ArrayOptions options = make_options(dtype, std::move(shape), std::move(chunk_shape), std::move(shard_shape),
                                       codecs_json, attributes_json, index_location);
-  const GilRelease released;
   new (self) PythonArrayWriter(std::move(store), path, std::move(options));
 }
 
