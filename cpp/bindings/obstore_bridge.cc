@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -82,16 +83,21 @@ nb::object argument_of(const ObstoreRequest& request, nb::object data) {
   }
 }
 
-// List of (request id, operation, store id, key, argument).
+// List of (request id, operation, store id, key, argument). A request that cannot be put into Python objects fails,
+// and the others go on.
 nb::list take() {
+  ObstoreQueue& queue = ObstoreQueue::instance();
   std::unordered_map<std::uint64_t, nb::object> data;
   // Making a bytes object runs no other Python code, so it is safe under the queue's lock.
-  const auto taken = ObstoreQueue::instance().take(
-      [&](const ObstoreQueue::Taken& next) { data[next.id] = to_bytes(next.request.data); });
+  const auto taken = queue.take([&](const ObstoreQueue::Taken& next) { data[next.id] = to_bytes(next.request.data); });
   nb::list requests;
   for (const auto& [id, request] : taken) {
-    requests.append(nb::make_tuple(id, name_of(request.operation), request.store_id,
-                                   nb::str(request.key.data(), request.key.size()), argument_of(request, data[id])));
+    try {
+      requests.append(nb::make_tuple(id, name_of(request.operation), request.store_id,
+                                     nb::str(request.key.data(), request.key.size()), argument_of(request, data[id])));
+    } catch (const std::exception&) {
+      queue.fail_for_want_of_memory(id);
+    }
   }
   return requests;
 }

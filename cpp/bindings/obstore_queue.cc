@@ -60,7 +60,8 @@ ObstoreAnswer ObstoreQueue::ask(ObstoreRequest request, const std::stop_token& s
   waiters_.emplace(id, waiter);
   try {
     push(id, std::move(request));
-    interruptible_wait(waiter->done, lock, stop, [&] { return closed_ || waiter->answer || waiter->error; });
+    interruptible_wait(waiter->done, lock, stop,
+                       [&] { return closed_ || waiter->answer || waiter->error || waiter->refused; });
   } catch (...) {
     give_up(id);
     throw;
@@ -68,6 +69,7 @@ ObstoreAnswer ObstoreQueue::ask(ObstoreRequest request, const std::stop_token& s
   waiters_.erase(id);
   if (waiter->answer) return std::move(*waiter->answer);
   if (waiter->error) throw StoreError(*waiter->error, waiter->retryable);
+  if (waiter->refused) throw StoreError("not enough memory to hand a request to obstore", true);
   throw Cancelled(kClosed);
 }
 
@@ -131,6 +133,19 @@ void ObstoreQueue::fail(std::uint64_t id, std::string message, bool retryable) {
   if (found == waiters_.end()) return;
   found->second->error = std::move(message);
   found->second->retryable = retryable;
+  found->second->done.notify_all();
+}
+
+void ObstoreQueue::fail_for_want_of_memory(std::uint64_t id) noexcept {
+  const std::lock_guard lock(mutex_);
+  refuse(id);
+}
+
+// Caller holds the lock.
+void ObstoreQueue::refuse(std::uint64_t id) noexcept {
+  const auto found = waiters_.find(id);
+  if (found == waiters_.end()) return;
+  found->second->refused = true;
   found->second->done.notify_all();
 }
 

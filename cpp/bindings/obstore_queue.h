@@ -81,21 +81,29 @@ class ObstoreQueue {
     ObstoreRequest request;
   };
   // Takes what waits, in order. `with_data` is called under the lock for each request that has data, and must copy it:
-  // afterwards the caller may be gone.
+  // afterwards the caller may be gone. Where it throws, that one request fails.
   template <class WithData>
   std::vector<Taken> take(WithData with_data) {
-    clear_event();
     std::vector<Taken> taken;
     const std::lock_guard lock(mutex_);
     taken.reserve(waiting_.size());
+    // Not before all that may throw: requests whose event is gone would wait for the next one's.
+    clear_event();
     while (!waiting_.empty()) {
-      Taken& next = waiting_.front();
-      if (!next.request.data.empty()) with_data(next);
-      taken.push_back(std::move(next));
+      Taken next = std::move(waiting_.front());
       waiting_.pop_front();
+      try {
+        if (!next.request.data.empty()) with_data(next);
+      } catch (...) {
+        refuse(next.id);
+        continue;
+      }
+      taken.push_back(std::move(next));
     }
     return taken;
   }
+  // Fails a request for which the dispatcher had no memory.
+  void fail_for_want_of_memory(std::uint64_t id) noexcept;
   // The operation of a request in flight; nullopt if its caller gave up.
   std::optional<ObstoreOperation> operation_of(std::uint64_t id) const;
   void complete(std::uint64_t id, ObstoreAnswer answer);
@@ -109,10 +117,12 @@ class ObstoreQueue {
     std::optional<ObstoreAnswer> answer;
     std::optional<std::string> error;
     bool retryable = false;
+    bool refused = false;  // an error that needs no memory
   };
 
   void push(std::uint64_t id, ObstoreRequest request);
   void give_up(std::uint64_t id) noexcept;
+  void refuse(std::uint64_t id) noexcept;
   void set_event() noexcept;
   void clear_event() noexcept;
 

@@ -3,6 +3,9 @@ GIL, so that one bound function which keeps it would wait for ever."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +96,33 @@ def test_a_whole_atlas(tmp_path: Path) -> None:
     atlas.snapshot()
     opened = hox.RaggedAtlas.checkout_latest(str(tmp_path), store=store)
     result = opened.query().to_anndata()
-    assert (result[:, uids].X != counts).nnz == 0
+    assert (counts != result[:, uids].X).nnz == 0
     loader = opened.query().to_loader(16, shuffle=True)
     assert sum(len(batch) for batch in loader) == 90
     assert not (tmp_path / "zarr_store").exists()
+
+
+def test_a_write_without_memory_fails_alone() -> None:
+    """In a process of its own, which has too little memory for one more copy of the data."""
+    script = """
+        import faulthandler, mmap, resource
+        import obstore.store
+        from homeobox import _core
+        from homeobox.errors import StoreError
+
+        faulthandler.dump_traceback_later(60, exit=True)
+        store = _core.ObstoreStore(obstore.store.MemoryStore())
+        store.write("before", b"x")
+        data = mmap.mmap(-1, 1 << 29)
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 28), resource.RLIM_INFINITY))
+        try:
+            store.write("large", data)
+        except StoreError as error:
+            assert error.retryable and "memory" in str(error), error
+        else:
+            raise AssertionError("no error")
+        store.write("after", b"y")
+        assert [key for key, _ in store.list()] == ["after", "before"]
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=90)
