@@ -69,7 +69,7 @@ def test_a_held_claim_is_respected(store):
 
 def test_foreign_objects_are_never_touched(store):
     store.write("a/zarr.json", b"{}")
-    with pytest.raises(InvalidArgumentError, match=r"zarr group 'a' already exists in .* with 1 object"):
+    with pytest.raises(InvalidArgumentError, match=r"with 1 object.* no finished ingest left"):
         claim(store, "a")
     assert keys(store) == ["a/zarr.json"]
 
@@ -101,7 +101,7 @@ def test_what_a_dead_process_committed_is_not_cleared(tmp_path):
 
     with pytest.raises(InvalidArgumentError, match="taken"):
         claim_group(store, "a", cells_point_there)
-    assert keys(store) == [f"a/{MARKER}", "a/c/0"]
+    assert keys(store) == ["a/c/0"]
 
 
 def test_one_of_many_clears_leftovers(tmp_path):
@@ -126,6 +126,55 @@ def test_one_of_many_clears_leftovers(tmp_path):
     assert keys(_core.FileStore(str(tmp_path))) == [f"a/{MARKER}"]
     with held[0]:
         pass
+
+
+def test_who_lost_the_claim_touches_nothing(store):
+    with pytest.raises(ConflictError, match="'a' was taken over by another ingest"), claim(store, "a") as held:
+        theirs = json.dumps({**json.loads(store.read(f"a/{MARKER}")), "token": "theirs"}).encode()
+        store.write(f"a/{MARKER}", theirs)
+        store.write("a/c/0", b"theirs")
+        held.confirm()
+    assert store.read("a/c/0") == b"theirs"
+    assert store.read(f"a/{MARKER}") == theirs
+
+
+def test_renewing_asks_first(store, monkeypatch):
+    with pytest.raises(ConflictError), claim(store, "a") as held:
+        theirs = json.dumps({**json.loads(store.read(f"a/{MARKER}")), "token": "theirs"}).encode()
+        store.write(f"a/{MARKER}", theirs)
+        later = time.time() + 3600
+        monkeypatch.setattr(time, "time", lambda: later)
+        held.renew()
+    assert store.read(f"a/{MARKER}") == theirs
+
+
+@pytest.mark.parametrize("key", ["boot", "pid_namespace"])
+@pytest.mark.parametrize(("age_s", "alive"), [(0, True), (3600, False)])
+def test_process_numbers_of_another_container_mean_nothing(store, key, age_s, alive):
+    with claim(store, "b"):
+        here = json.loads(store.read(f"b/{MARKER}"))
+    marker = {**here, key: "other", "pid": 2**22 + 1, "renewed": time.time() - age_s}
+    store.write(f"a/{MARKER}", json.dumps(marker).encode())
+    if alive:
+        with pytest.raises(ConflictError):
+            claim(store, "a")
+    else:
+        with claim(store, "a"):
+            pass
+
+
+def test_a_finished_group_that_nothing_records_is_cleared(store):
+    store.write("a/.hox-manifest", b"")
+    store.write("a/c/0", b"x")
+
+    def recorded() -> None:
+        raise InvalidArgumentError("snapshot(s) [1]")
+
+    with pytest.raises(InvalidArgumentError, match="snapshot"):
+        claim_group(store, "a", recorded)
+    assert keys(store) == ["a/.hox-manifest", "a/c/0"]
+    with claim(store, "a"):
+        assert keys(store) == [f"a/{MARKER}"]
 
 
 @pytest.mark.parametrize(("age_s", "alive"), [(0, True), (3600, False)])

@@ -1,14 +1,16 @@
-"""Taking a snapshot: pin what is there now, check it, record it."""
+"""Snapshots: pin what is there now, check it, record it; and which of them still need a group of arrays."""
 
 import dataclasses
 import json
 
+from homeobox.catalog import sql
+from homeobox.catalog.arrow_schema import pointer_fields_of_table
 from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LayoutTable
 from homeobox.catalog.registry import Registry
-from homeobox.catalog.tables import Table
+from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate
 from homeobox.errors import InvalidArgumentError
 from homeobox.schema import AtlasVersionRecord
@@ -62,6 +64,31 @@ def take_snapshot(catalog: Catalog) -> int:
         zarr_store_uri=catalog.store_uri,
     )
     return catalog.versions.add(record).version
+
+
+def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:
+    """Numbers of the snapshots in which cells point to a group of arrays, ascending.
+
+    One small read of each recorded version of the dataset table, and of the cell table where a dataset has the group.
+    """
+    return [
+        record.version
+        for record in (AtlasVersionRecord(**row) for row in catalog.versions.arrow().to_pylist())
+        if _records_group(catalog, record, group)
+    ]
+
+
+def _records_group(catalog: Catalog, record: AtlasVersionRecord, group: str) -> bool:
+    try:
+        datasets = Table.open(catalog.location, record.dataset_table_name, record.dataset_table_version)
+        if not datasets.count(sql.equals("zarr_group", group)):
+            return False
+        cells = Table.open(catalog.location, record.cell_table_name, record.cell_table_version)
+    except TableNotFoundError:
+        return False  # nobody can open that snapshot any more
+    pointers = pointer_fields_of_table(cells.schema)
+    conditions = [f"{sql.quote_column(name)}.zarr_group = {sql.quote(group)}" for name in pointers]
+    return bool(conditions) and cells.count(" OR ".join(conditions)) > 0
 
 
 def _pinned_at_latest(catalog: Catalog) -> Catalog:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from homeobox import _core
+from homeobox.catalog.sql import equals
 from homeobox.ingest.cell_rows import cell_table, dense_pointers, sparse_pointers
 from homeobox.ingest.dataset_plan import DatasetPlan
 from homeobox.ingest.dense_writer import write_dense
 from homeobox.ingest.group_claim import GroupClaim, claim_group
-from homeobox.ingest.pending import is_pending, remove_pending
+from homeobox.ingest.pending import check_unrecorded, is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.readers import CsrMatrix
 from homeobox.ingest.sparse_writer import SparsePlan, WrittenObject, write_sparse
@@ -38,7 +39,7 @@ def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
     InvalidArgumentError
         The name was taken since the plan was made.
     """
-    with claim_group(catalog.store, plan.group, lambda: is_pending(catalog, plan.group)) as claim:
+    with claim_group(catalog.store, plan.group, lambda: check_unrecorded(catalog, plan.group)) as claim:
         # Once more, now that nobody else can write there: the name may have been committed since it was checked.
         remove_pending(catalog, plan.group)
         catalog.datasets.check_new(plan.record)
@@ -53,19 +54,24 @@ def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
             present={plan.pointer_field.name: _pointers(catalog, plan)},
             n_cells=plan.n_cells,
         )
-        _add_dataset_row(catalog, plan)
+        _add_dataset_row(catalog, plan, claim)
         # An append that fails may still have happened, so from here on everything stays whatever comes.
         claim.keep_objects()
         catalog.append_cells(cells)
     return plan.n_cells
 
 
-def _add_dataset_row(catalog: Catalog, plan: DatasetPlan) -> None:
+def _add_dataset_row(catalog: Catalog, plan: DatasetPlan, claim: GroupClaim) -> None:
+    claim.confirm()
     try:
         catalog.datasets.add(plan.record)
+        claim.confirm()  # the last moment before cells point to the arrays
     except BaseException:
-        # It may be there all the same, and then names arrays that are about to be removed.
-        remove_pending(catalog, plan.group)
+        # It may be there all the same, and then names arrays that are about to be removed. Of the rows of this group
+        # only our own: another writer may have taken the group over.
+        if is_pending(catalog, plan.group):
+            own = f"{equals('uid', plan.record.uid)} AND {equals('zarr_group', plan.group)}"
+            catalog.datasets.table.delete(own)
         raise
 
 

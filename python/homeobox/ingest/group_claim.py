@@ -1,8 +1,10 @@
 """The claim on a group: one small object that says who is writing there.
 
 A fresh group is claimed by a conditional create of ``<group>/.hox-ingest``, so of two writers one gets it. A group
-that has cells is taken for good; a claim whose writer is alive is respected; a claim whose writer died is leftovers,
-and the next ingest of that name removes them and starts again.
+that has cells, now or in a snapshot, is taken for good; a claim whose writer is alive is respected; a claim whose
+writer died is leftovers, and so is a finished group that nothing records any more: the next ingest of that name
+removes them and starts again. A writer that was taken for dead (its machine slept) finds another's token in the
+marker, and from then on touches nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
 
 MARKER = ".hox-ingest"
 _CLEANING = f"{MARKER}.cleaning"
+_MANIFEST = ".hox-manifest"
 
-# A writer on another machine counts as dead when it has not renewed its claim for this long.
+# A writer whose process cannot be looked up from here (another machine or container, or before a restart) counts as
+# dead when it has not renewed its claim for this long.
 _DEAD_AFTER_S = 15 * 60
 _RENEW_EVERY_S = 60
 
@@ -41,41 +45,76 @@ class GroupClaim:
         _held.add(token)
 
     def renew(self) -> None:
-        """Tell others that the writer lives; call often, it writes once a minute."""
+        """Tell others that the writer lives; call often, it writes once a minute. Errors as :meth:`confirm`."""
         now = time.time()
         if now - self._renewed >= _RENEW_EVERY_S:
+            self.confirm()
             self._renewed = now
             self._store.write(_marker_key(self._group), _marker(self._token, self._started, now))
+
+    def confirm(self) -> None:
+        """Ask whether the group is still ours.
+
+        Raises
+        ------
+        ConflictError
+            Another ingest took this writer for dead, and the group over.
+        """
+        if not self._is_ours():
+            raise ConflictError(
+                f"zarr group '{self._group}' was taken over by another ingest, because this one showed no sign of "
+                f"life for more than {_DEAD_AFTER_S // 60} minutes"
+            )
 
     def keep_objects(self) -> None:
         """From here on an error removes nothing: cells may point to it. If none do, the next ingest clears it."""
         self._keep = True
+
+    def abandon(self) -> None:
+        """Stop holding it; what it left is removed by whoever asks for the name next."""
+        _held.discard(self._token)
 
     def __enter__(self) -> GroupClaim:
         return self
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         try:
-            if exc_type is None:
-                self._store.remove(_marker_key(self._group))
-            elif not self._keep:
-                _remove_objects(self._store, self._group)
+            if exc_type is not None and self._keep:
+                return
+            # What lies there may have become another's.
+            if self._is_ours():
+                if exc_type is None:
+                    self._store.remove(_marker_key(self._group))
+                else:
+                    _remove_objects(self._store, self._group)
         except HomeoboxError:
             # After a success the dataset is there and its marker means nothing any more. After an error the first
             # error is the one to see, and what stays is leftovers, which the next ingest of the name removes.
             pass
         finally:
-            _held.discard(self._token)
+            self.abandon()
+
+    def _is_ours(self) -> bool:
+        marker = self._store.read(_marker_key(self._group))
+        try:
+            return marker is not None and json.loads(marker)["token"] == self._token
+        except (ValueError, KeyError, TypeError):
+            return False
 
 
-def claim_group(store: _core.Store, group: str, check_free: Callable[[], object]) -> GroupClaim:
+def claim_group(
+    store: _core.Store, group: str, check_free: Callable[[], object], *, replace_unclaimed: bool = False
+) -> GroupClaim:
     """Claim `group`.
 
     Parameters
     ----------
     check_free
-        Raises if cells point to the group. Asked when its writer is known to be dead, right before what it left is
-        removed: asked any earlier, the writer could still commit in between, and whole data would be removed.
+        Raises if the group is whole, as when cells point to it, now or in a snapshot. Asked when its writer is known
+        to be dead, right before what it left is removed: asked any earlier, the writer could still commit in between,
+        and whole data would be removed.
+    replace_unclaimed
+        Objects that nobody claims are leftovers as well, unless `check_free` raises.
 
     Raises
     ------
@@ -88,21 +127,51 @@ def claim_group(store: _core.Store, group: str, check_free: Callable[[], object]
     existing = store.read(key)
     if existing is None:
         objects = [found for found in store.list(f"{group}/") if not _remove_dead_cleaner(store, found[0])]
-        if objects:
-            raise InvalidArgumentError(
-                f"zarr group '{group}' already exists in {store.describe()} with {len(objects)} object(s), "
-                f"such as '{objects[0][0]}'; choose another zarr_group"
-            )
+        if objects and not replace_unclaimed:
+            check_free()
+            _refuse_foreign(store, group, objects)
+            replace_unclaimed = True  # a finished ingest left it, and nothing records its cells since a restore
     elif _is_alive(existing):
         raise ConflictError(f"zarr group '{group}' is being written by another ingest: {existing.decode()}")
     else:
-        check_free()
+        try:
+            check_free()
+        except InvalidArgumentError:
+            store.remove(key)  # the writer died between its commit and taking its marker away
+            raise
         _remove_leftovers(store, group, existing)
     token = secrets.token_hex(8)
     started = time.time()
     if not store.create(key, _marker(token, started, started)):
         raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-    return GroupClaim(store, group, token, started)
+    claim = GroupClaim(store, group, token, started)
+    if replace_unclaimed:
+        _remove_unclaimed(store, group, check_free, claim)
+    return claim
+
+
+def _refuse_foreign(store: _core.Store, group: str, objects: list[tuple[str, int]]) -> None:
+    """A manifest says that an ingest of ours finished there; anything else may be somebody's only copy."""
+    if f"{group}/{_MANIFEST}" not in (key for key, _ in objects):
+        raise InvalidArgumentError(
+            f"zarr group '{group}' already exists in {store.describe()} with {len(objects)} object(s), "
+            f"such as '{objects[0][0]}', which no finished ingest left; choose another zarr_group"
+        )
+
+
+def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], object], claim: GroupClaim) -> None:
+    """Clear a group that was claimed just now over what lay there; gives the claim back if it is whole."""
+    try:
+        check_free()
+    except BaseException:
+        claim.abandon()
+        store.remove(_marker_key(group))
+        raise
+    try:
+        _remove_objects(store, group, keep=_marker_key(group))
+    except BaseException:
+        claim.abandon()  # its marker stays, so that the rest is known to be leftovers
+        raise
 
 
 def _remove_dead_cleaner(store: _core.Store, key: str) -> bool:
@@ -147,6 +216,7 @@ def _marker(token: str, started: float, renewed: float) -> bytes:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "process_started": _process_start(os.getpid()),
+        **_process_table(),
         "started": started,
         "renewed": renewed,
     }
@@ -159,7 +229,7 @@ def _is_alive(marker: bytes) -> bool:
         host, pid, token, renewed = writer["host"], int(writer["pid"]), writer["token"], float(writer["renewed"])
     except (ValueError, KeyError, TypeError):
         return False  # cut short while it was written: nobody holds it
-    if host != socket.gethostname():
+    if host != socket.gethostname() or any(writer.get(key) != here for key, here in _process_table().items()):
         return time.time() - renewed < _DEAD_AFTER_S
     if pid == os.getpid() and writer.get("process_started") == _process_start(pid):
         return token in _held
@@ -170,6 +240,15 @@ def _is_alive(marker: bytes) -> bool:
     except PermissionError:
         pass  # it lives, under another user
     return bool(writer.get("process_started") == _process_start(pid))
+
+
+def _process_table() -> dict[str, str | None]:
+    """Says whether a process number means the same here: it does only in one pid namespace of one running kernel."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as boot:
+            return {"boot": boot.read().strip(), "pid_namespace": os.readlink("/proc/self/ns/pid")}
+    except OSError:
+        return {"boot": None, "pid_namespace": None}
 
 
 def _process_start(pid: int) -> str | None:
@@ -187,4 +266,5 @@ def _remove_objects(store: _core.Store, group: str, keep: str | None = None) -> 
     for key, _ in store.list(f"{group}/"):
         if key not in (marker, keep):
             store.remove(key)
-    store.remove(marker)
+    if marker != keep:
+        store.remove(marker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from homeobox.catalog.snapshot import snapshots_with_group
 from homeobox.catalog.sql import equals, quote, quote_column
 from homeobox.errors import InvalidArgumentError
 
@@ -21,12 +22,33 @@ def is_pending(catalog: Catalog, group: str) -> bool:
     """
     if group not in catalog.datasets.by_group():
         return False
+    _refuse_if_cells_point(catalog, group)
+    return True
+
+
+def check_unrecorded(catalog: Catalog, group: str) -> None:
+    """Refuse a group whose arrays somebody may still read, so that they must stay as they are.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Cells point to it, now or in a snapshot; names the snapshots.
+    """
+    _refuse_if_cells_point(catalog, group)
+    snapshots = snapshots_with_group(catalog, group)
+    if snapshots:
+        raise InvalidArgumentError(
+            f"zarr group '{group}' already exists in {catalog.location}: cells of snapshot(s) {snapshots} point to it; "
+            "choose another zarr_group"
+        )
+
+
+def _refuse_if_cells_point(catalog: Catalog, group: str) -> None:
     conditions = [f"{quote_column(name)}.zarr_group = {quote(group)}" for name in catalog.pointer_fields]
     if catalog.count_cells(" OR ".join(conditions)):
         raise InvalidArgumentError(
             f"zarr group '{group}' already exists in {catalog.location}; choose another zarr_group"
         )
-    return True
 
 
 def remove_pending(catalog: Catalog, group: str) -> None:
