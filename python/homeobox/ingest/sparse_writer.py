@@ -69,14 +69,20 @@ def write_sparse(
     """
     indices = _open_writer(store, f"{group}/{plan.indices_path}", "uint32", plan.indices)
     values = _open_writer(store, f"{group}/{plan.values_path}", matrix.dtype.name, plan.values)
-    for begin, end in matrix.row_blocks():
-        row_indices, (row_values,) = _core.reorder_csr(
-            matrix.indptr[begin : end + 1], matrix.indices, [matrix.data], matrix.shape[1], plan.feature_order
-        )
-        indices.append(row_indices)
-        values.append(row_values)
-        on_rows(end - begin)
-    objects: list[WrittenObject] = [*indices.finish(), *values.finish()]
+    try:
+        for begin, end in matrix.row_blocks():
+            row_indices, (row_values,) = _core.reorder_csr(
+                matrix.indptr[begin : end + 1], matrix.indices, [matrix.data], matrix.shape[1], plan.feature_order
+            )
+            indices.append(row_indices)
+            values.append(row_values)
+            on_rows(end - begin)
+        objects: list[WrittenObject] = [*indices.finish(), *values.finish()]
+    except BaseException:
+        # A shard may still be on its way to the store; a writer waits for its own when it goes. Else it would arrive
+        # after the group was cleared. The frame would keep the writers for as long as the error is handled.
+        del indices, values
+        raise
     objects += _write_whole(store, f"{group}/{plan.indptr_path}", matrix.indptr, plan.indptr)
     if plan.feature_order is not None and plan.order_plan is not None:
         objects += _write_whole(store, f"{group}/{plan.order_path}", plan.feature_order, plan.order_plan)
