@@ -78,6 +78,22 @@ def test_vectors_and_lists():
         (pd.Categorical([1, 2]), "text", pa.string(), True, "column 'text': expected string, found int64"),
         (["a", None], "text", pa.string(), False, r"column 'text' has 1 missing value\(s\), the first in row 1"),
         (pd.Categorical(["a", None]), "text", pa.string(), False, "column 'text' has 1 missing value"),
+        (["abc", None], "text", pa.list_(pa.string()), True, "column 'text': .*a text would be taken apart"),
+        ([2**70, 1], "number", pa.int64(), True, "column 'number': expected int64"),
+        (
+            pd.to_datetime(["2020-01-01 05:00"]).tz_localize("US/Eastern"),
+            "when",
+            pa.timestamp("us"),
+            True,
+            "column 'when': expected timestamp",
+        ),
+        (
+            pd.to_datetime(["2020-01-01 00:00", "2020-01-01 23:59"]),
+            "day",
+            pa.date32(),
+            True,
+            "column 'day': .*times of day",
+        ),
         ([[1.0], [1.0, 2.0]], "real", pa.list_(pa.float32(), 2), True, "column 'real': expected fixed_size_list"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from homeobox.errors import InvalidArgumentError
@@ -75,12 +76,14 @@ def _convert(series: pd.Series | pd.DataFrame, field: pa.Field) -> pa.Array:
         raise _ColumnError(f"column '{field.name}' occurs {series.shape[1]} times")
     try:
         source = _to_arrow(series, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError, TypeError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise _ColumnError(
             f"column '{field.name}': expected {field.type}, found {series.dtype} that does not convert ({error})"
         ) from None
     if not _fits(source.type, field.type):
         raise _ColumnError(f"column '{field.name}': expected {field.type}, found {source.type}")
+    if pat.is_date(field.type) and pat.is_timestamp(source.type) and not _at_midnight(source):
+        raise _ColumnError(f"column '{field.name}': expected {field.type}, found times of day, which it cannot hold")
     try:
         converted = source.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -107,6 +110,8 @@ def _to_arrow(series: pd.Series, target: pa.DataType) -> pa.Array:
     if pat.is_nested(target):
         # Structs and lists have no dtype in pandas: their Python values are converted to the wanted type at once.
         values = [None if _is_missing(value) else value for value in series.tolist()]
+        if any(isinstance(value, str | bytes) for value in values):
+            raise TypeError("a text would be taken apart into its letters")
         return pa.array(values, type=target)
     array = pa.Array.from_pandas(series)
     if array.null_count == len(array):
@@ -114,8 +119,17 @@ def _to_arrow(series: pd.Series, target: pa.DataType) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
+def _at_midnight(moments: pa.Array) -> bool:
+    days = pc.floor_temporal(moments, unit="day")
+    return bool(pc.all(pc.equal(days, moments), min_count=0).as_py())
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
+
+
+def _has_zone(kind: pa.DataType) -> bool:
+    return pat.is_timestamp(kind) and kind.tz is not None
 
 
 def _fits(source: pa.DataType, target: pa.DataType) -> bool:
@@ -127,7 +141,8 @@ def _fits(source: pa.DataType, target: pa.DataType) -> bool:
     if pat.is_integer(target) or pat.is_floating(target):
         return pat.is_integer(source) or pat.is_floating(source)
     if pat.is_temporal(target):
-        return pat.is_temporal(source)
+        # A zone makes a moment of a reading of the clock; without one on both sides the hour would shift.
+        return pat.is_temporal(source) and _has_zone(source) == _has_zone(target)
     if pat.is_binary(target) or pat.is_large_binary(target):
         return pat.is_binary(source) or pat.is_large_binary(source)
     return False
