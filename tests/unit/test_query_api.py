@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from small_atlas import Dataset, add, checked_out, empty_atlas
 
 from homeobox.errors import HomeoboxError, NotFoundError
+from homeobox.query.obs_frame import obs_frame
 
 GENES = [f"gene{i}" for i in range(5)]
 PROTEINS = ["p0", "p1", "p2"]
@@ -140,8 +142,40 @@ def test_answers_can_be_changed_and_written(atlas, tmp_path):
     result = atlas.query().limit(3).to_anndata()
     result.X.data[:] = 9
     result.obs["new"] = 1
+    result.obs.loc[result.obs_names[0], "number"] = 7
+    result.obs["number"].to_numpy()[1] = 8
     result.var.loc[:, "symbol"] = "changed"
     again = atlas.query().limit(3).to_anndata()
     assert "changed" not in set(again.var["symbol"])
     assert again.X.max() < 9
     result.write_h5ad(tmp_path / "result.h5ad")
+
+
+def test_missing_values_stay_exact():
+    table = pa.table(
+        {
+            "n": [2**53 + 1, None],
+            "flag": pa.array([True, None]),
+            "whole": pa.array([1, 2], pa.int32()),
+            "uid": ["a", "b"],
+        }
+    )
+    frame = obs_frame(table)
+    assert frame["n"].dtype == "Int64"
+    assert frame["n"].iloc[0] == 2**53 + 1
+    assert frame["n"].isna().tolist() == [False, True]
+    assert frame["flag"].dtype == "boolean"
+    frame["whole"].to_numpy()[:] = 9
+    frame.loc["a", "n"] = 4
+    assert table["whole"].to_pylist() == [1, 2]
+
+
+def test_naming_features_or_layers_chooses_the_modality(atlas):
+    for query in (
+        atlas.query().features(["p2"], "protein_abundance"),
+        atlas.query().layers("protein_abundance", ["counts"]),
+    ):
+        with pytest.warns(UserWarning, match="3 of 8 cells have no 'protein_abundance'"):
+            assert "p2" in query.to_anndata().var_names
+    with pytest.raises(ValueError, match=r"layers of \['protein_abundance'\] were asked for"):
+        atlas.query().feature_spaces("gene_expression").features(["p2"], "protein_abundance").to_anndata()

@@ -55,9 +55,25 @@ class ModalityPlan:
 
 
 def active_fields(session: ReadSession, request: QueryRequest) -> list[PointerField]:
-    """Pointer fields that the query may read, in schema order."""
+    """Pointer fields that the query may read, in schema order.
+
+    Naming features or layers of a space asks for that space; naming spaces asks for just those.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Features or layers were named of a space that is not to be read.
+    """
     fields = session.catalog.pointer_fields.values()
     wanted = request.feature_spaces
+    named = [*request.features, *request.layers]
+    if wanted is None:
+        wanted = tuple(named) or None
+    unread = [space for space in named if wanted is not None and space not in wanted]
+    if unread:
+        raise InvalidArgumentError(
+            f"features or layers of {unread} were asked for, but feature_spaces reads only {list(wanted or ())}"
+        )
     return [field for field in fields if wanted is None or field.feature_space in wanted]
 
 
