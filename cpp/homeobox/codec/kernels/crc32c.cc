@@ -74,12 +74,21 @@ HOX_CRC_TARGET inline std::uint32_t step1(std::uint32_t crc, std::byte byte) noe
 }
 bool has_crc_instruction() noexcept { return __builtin_cpu_supports("sse4.2") != 0; }
 #else
+#if defined(__clang__)
+// clang 14 declares the functions of arm_acle.h only where the whole file is compiled for them; its builtins are free.
+#define HOX_CRC_TARGET [[gnu::target("crc")]]
+#define HOX_CRC_STEP8 __builtin_arm_crc32cd
+#define HOX_CRC_STEP1 __builtin_arm_crc32cb
+#else
 #define HOX_CRC_TARGET [[gnu::target("+crc")]]
+#define HOX_CRC_STEP8 __crc32cd
+#define HOX_CRC_STEP1 __crc32cb
+#endif
 HOX_CRC_TARGET inline std::uint32_t step8(std::uint32_t crc, std::uint64_t word) noexcept {
-  return __crc32cd(crc, word);
+  return HOX_CRC_STEP8(crc, word);
 }
 HOX_CRC_TARGET inline std::uint32_t step1(std::uint32_t crc, std::byte byte) noexcept {
-  return __crc32cb(crc, static_cast<std::uint8_t>(byte));
+  return HOX_CRC_STEP1(crc, static_cast<std::uint8_t>(byte));
 }
 bool has_crc_instruction() noexcept { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
 #endif
