@@ -65,7 +65,7 @@ constexpr const char* kCpuFeaturesDoc = R"(The instruction set that packed block
 Returns
 -------
 features : str
-    ``"avx512"``, ``"avx2"`` or ``"plain"``: the best of this processor, or what ``HOX_SIMD`` names.
+    ``"avx512"``, ``"avx2"``, ``"neon"`` or ``"plain"``: the best of this processor, or what ``HOX_SIMD`` names.
 )";
 
 constexpr const char* kEncodeChunkDoc = R"(Encode one chunk.

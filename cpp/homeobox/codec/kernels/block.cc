@@ -13,6 +13,7 @@ const BlockKernels& choose_target() noexcept {
   if (name == "plain") return plain_block_kernels();
   if (const BlockKernels* const avx512 = avx512_block_kernels(); avx512 != nullptr && name != "avx2") return *avx512;
   if (const BlockKernels* const avx2 = avx2_block_kernels()) return *avx2;
+  if (const BlockKernels* const neon = neon_block_kernels()) return *neon;
   return plain_block_kernels();
 }
 

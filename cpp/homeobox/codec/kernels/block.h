@@ -57,12 +57,13 @@ struct BlockKernels {
   void (*encode)(const std::uint32_t* fields, BlockShape shape, std::byte* out) noexcept;
 };
 
-// The best target that this processor runs; HOX_SIMD=plain|avx2|avx512 picks a lower one.
+// The best target that this processor runs; HOX_SIMD=plain|avx2|avx512|neon picks a lower one.
 const BlockKernels& block_kernels() noexcept;
 
 const BlockKernels& plain_block_kernels() noexcept;
 // nullptr where the build or the processor lacks the target.
 const BlockKernels* avx2_block_kernels() noexcept;
 const BlockKernels* avx512_block_kernels() noexcept;
+const BlockKernels* neon_block_kernels() noexcept;
 
 }  // namespace hox::codec

@@ -18,10 +18,7 @@ namespace {
 constexpr std::uint32_t kLanes = 8;
 constexpr std::uint32_t kVectors = kBlockFields / kLanes;
 
-// A byte shuffle stays inside 128 bits, so each half of eight fields gets its own load: the second starts at the byte
-// of bit 4 * width.
-constexpr auto kTable = make_unpack_table<kLanes>(
-    [](std::uint32_t i, std::uint32_t width) { return i < 4 ? i * width : i * width - 4 * width / 8 * 8; });
+constexpr auto kTable = make_unpack_table<kLanes>(first_bit_in_half);
 
 class Unpacker {
  public:

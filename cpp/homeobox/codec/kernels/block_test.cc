@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -15,7 +16,7 @@ using Fields = std::array<std::uint32_t, kBlockFields>;
 
 std::vector<const BlockKernels*> targets() {
   std::vector<const BlockKernels*> found = {&plain_block_kernels()};
-  for (const BlockKernels* const target : {avx2_block_kernels(), avx512_block_kernels()})
+  for (const BlockKernels* const target : {avx2_block_kernels(), avx512_block_kernels(), neon_block_kernels()})
     if (target != nullptr) found.push_back(target);
   return found;
 }
@@ -114,6 +115,35 @@ TEST_F(BlockTest, ExceptionSectionsOfAnotherSizeAreRefusedByEveryTarget) {
   }
 }
 
+TEST_F(BlockTest, ArbitraryBytesDecodeAlikeOrAreRefusedByEveryTarget) {
+  for (int repeat = 0; repeat < 5000; ++repeat) {
+    std::vector<std::byte> payload(kMaxPayloadBytes + 2 * kPayloadSlack);
+    for (std::byte& byte : payload) byte = static_cast<std::byte>(random_());
+    BlockShape shape{static_cast<std::uint32_t>(random_() % (kMaxWidth + 1)), 0, 0};
+    shape.high_width = static_cast<std::uint32_t>(random_() % (std::min(32 - shape.width, kMaxWidth) + 1));
+    // Half of the sections have the size that their masks ask for, octets without an exception included.
+    std::byte* const section = payload.data() + 16 * shape.width;
+    if (repeat % 4 == 0) section[2] = std::byte{0};
+    std::uint16_t octets;
+    std::memcpy(&octets, section, sizeof octets);
+    std::uint32_t n_exceptions = 0;
+    for (int i = 0; i < std::popcount(octets); ++i)
+      n_exceptions += static_cast<std::uint32_t>(std::popcount(static_cast<std::uint8_t>(section[2 + i])));
+    shape.exception_bytes =
+        2 + static_cast<std::uint32_t>(std::popcount(octets)) + (n_exceptions * shape.high_width + 7) / 8;
+    if (repeat % 2 != 0) shape.exception_bytes += static_cast<std::uint32_t>(random_() % 3) - 1;
+    Fields expected;
+    const bool accepted = plain_block_kernels().decode(payload.data(), shape, 5, expected.data());
+    EXPECT_TRUE(accepted || repeat % 2 != 0 || shape.high_width == 0);
+    for (const BlockKernels* const target : targets()) {
+      Fields found;
+      EXPECT_EQ(target->decode(payload.data(), shape, 5, found.data()), accepted) << target->name;
+      if (!accepted) continue;
+      EXPECT_EQ(found, expected) << target->name << " " << shape.width << "+" << shape.high_width;
+    }
+  }
+}
+
 TEST_F(BlockTest, DeltasWrapAtEveryKindOfModulus) {
   for (const std::uint32_t modulus : {1U, 2U, 3U, 28U, 100U, 256U, 32738U, 65535U, 65536U, 1U << 20, 1U << 31, 0U}) {
     for (const std::uint32_t step : {0U, 1U}) {
@@ -136,6 +166,30 @@ TEST_F(BlockTest, DeltasWrapAtEveryKindOfModulus) {
   }
 }
 
+// Where a quotient by multiplication is off by one, if anywhere.
+TEST_F(BlockTest, EverySmallModulusReducesItsMultiplesAndTheNumbersBelowThem) {
+  for (std::uint32_t modulus = 2; modulus <= 65536; ++modulus) {
+    Fields deltas;
+    deltas.fill(modulus - 1);
+    for (const std::uint32_t base : {0U, modulus - 1}) {
+      Fields expected;
+      expected.fill(base);
+      for (const BlockKernels* const target : targets()) {
+        Fields found = deltas;
+        target->undo_delta(found.data(), base, 1, modulus);
+        ASSERT_EQ(found, expected) << target->name << " modulus " << modulus << " base " << base;
+      }
+    }
+    Fields reaches_modulus_last{};
+    reaches_modulus_last.back() = 1;
+    for (const BlockKernels* const target : targets()) {
+      Fields found = reaches_modulus_last;
+      target->undo_delta(found.data(), modulus - 1, 0, modulus);
+      ASSERT_EQ(found.back(), 0U) << target->name << " modulus " << modulus;
+    }
+  }
+}
+
 TEST_F(BlockTest, ZigzagEqualsThePlainOne) {
   for (int repeat = 0; repeat < 200; ++repeat) {
     const Fields fields = make_fields(random_, static_cast<std::uint32_t>(repeat % 33), 32, repeat % 7);
@@ -149,6 +203,10 @@ TEST_F(BlockTest, ZigzagEqualsThePlainOne) {
     }
   }
 }
+
+#if defined(__aarch64__)
+TEST(BlockKernels, EveryArmProcessorHasNeon) { EXPECT_NE(neon_block_kernels(), nullptr); }
+#endif
 
 }  // namespace
 }  // namespace hox::codec

@@ -1,4 +1,4 @@
-// Byte shuffles that bring 16 packed fields of one width into 16 words, for the x86 targets.
+// Byte shuffles that bring the packed fields of one width into a word each, for the SIMD targets.
 //
 // Field i of a run starts at bit i * width. Its word receives the four bytes from that bit's byte on, and is then
 // shifted right by the bit's position in the byte. That covers widths up to 25; wider fields span five bytes.
@@ -30,6 +30,12 @@ constexpr UnpackTable<kFields> make_unpack_table(FirstBit first_bit_of) {
     }
   }
   return table;
+}
+
+// Eight fields in two loads of 16 bytes, for shuffles that stay inside 128 bits: the second load starts at the byte of
+// bit 4 * width.
+constexpr std::uint32_t first_bit_in_half(std::uint32_t i, std::uint32_t width) {
+  return i < 4 ? i * width : i * width - 4 * width / 8 * 8;
 }
 
 }  // namespace hox::codec
