@@ -73,7 +73,7 @@ def test_row_blocks_cover_every_row_once(monkeypatch, entries):
         (sp.csr_matrix(DENSE.astype(np.int8)), "int8"),
         (sp.csr_matrix(DENSE.astype(np.uint64)), "uint64"),
         (DENSE.astype(">f4"), "float32"),
-        (DENSE.astype(np.float16), "float16"),
+        (DENSE.astype(np.float16), "float32"),
     ],
 )
 def test_values_keep_their_type_in_native_order(source, stored):
@@ -116,3 +116,10 @@ def test_backed_is_refused(tmp_path):
     backed = anndata.read_h5ad(path, backed="r")
     with pytest.raises(UnsupportedError, match=r"backed by the file .*a\.h5ad.*to_memory"):
         read_matrix(backed)
+
+
+def test_half_precision_is_widened_exactly():
+    values = np.array([[0.5, 65504.0]], dtype=np.float16)
+    read = read_matrix(anndata.AnnData(values)).values
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, values)

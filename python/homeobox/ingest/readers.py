@@ -158,10 +158,12 @@ def _read_sparse(matrix: Any) -> CsrMatrix:
 
 
 def _plain_values(values: np.ndarray) -> np.ndarray:
-    """Native byte order; truth values become 0 and 1, since 0.2.2 reads no bool arrays."""
+    """Native byte order; truth values become 0 and 1, since 0.2.2 reads no bool arrays; float16 becomes float32."""
     dtype = values.dtype
     if dtype.kind == "b":
         return values.view(np.uint8)
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise InvalidArgumentError(f"adata.X holds {dtype}, expected integers or floats of at most 64 bits")
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        return values.astype(np.float32)  # exact, and no reader of ours or of 0.2.2 knows half precision
     return np.ascontiguousarray(values, dtype=dtype.newbyteorder("="))
