@@ -82,11 +82,14 @@ class FileStore::Mappings {
   }
 
   void check() {
-    if (MappedFile::broken_mappings() == 0) return;
+    const std::size_t broken_mappings = MappedFile::broken_mappings();
+    if (broken_mappings == 0) return;
     const std::lock_guard lock(mutex_);
-    for (const std::weak_ptr<const MappedFile>& watched : watched_) {
-      const std::shared_ptr<const MappedFile> file = watched.lock();
-      if (file != nullptr && file->broken())
+    if (broken_mappings != seen_broken_mappings_) find_broken();
+    seen_broken_mappings_ = broken_mappings;
+    std::erase_if(broken_, [](const auto& file) { return file.expired(); });
+    for (const std::weak_ptr<const MappedFile>& broken : broken_) {
+      if (const std::shared_ptr<const MappedFile> file = broken.lock())
         fail<StoreError>("{}: {} bytes expected, the file was cut short while it was read; reopen what uses it",
                          file->path(), file->bytes().size());
     }
@@ -104,11 +107,26 @@ class FileStore::Mappings {
     by_path_.erase(found);
   }
 
+  // Not kept among the latest: the error would outlive all who used the mapping.
+  void find_broken() {
+    std::erase_if(watched_, [&](const std::weak_ptr<const MappedFile>& watched) {
+      const std::shared_ptr<const MappedFile> file = watched.lock();
+      if (file == nullptr) return true;
+      if (!file->broken()) return false;
+      broken_.push_back(file);
+      const auto known = by_path_.find(file->path());
+      if (known != by_path_.end() && known->second->file == file) forget(known);
+      return true;
+    });
+  }
+
   std::mutex mutex_;
   std::list<Entry> latest_;  // most recently used first
   ByPath by_path_;
   std::vector<std::weak_ptr<const MappedFile>> watched_;
   std::size_t next_prune_ = kMaxMappings;
+  std::vector<std::weak_ptr<const MappedFile>> broken_;
+  std::size_t seen_broken_mappings_ = 0;
 };
 
 FileStore::FileStore(const std::string& root) : mappings_(std::make_unique<Mappings>()) {
