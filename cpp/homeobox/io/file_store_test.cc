@@ -243,5 +243,55 @@ TEST(MappedFileDeathTest, EndsTheProcessWhereNobodyHandlesTheFault) {
   EXPECT_EXIT(fault_elsewhere(), testing::KilledBySignal(SIGBUS), "");
 }
 
+// As Python's faulthandler does it: hands back what was there before, then sends the signal again.
+struct sigaction before_later;
+void later_handler(int signal_number) {
+  static_cast<void>(!::write(STDERR_FILENO, "later handler\n", 14));
+  sigaction(signal_number, &before_later, nullptr);
+  raise(signal_number);
+}
+void install_later_handler() {
+  struct sigaction action = {};
+  action.sa_handler = later_handler;
+  action.sa_flags = SA_NODEFER;
+  sigaction(SIGBUS, &action, &before_later);
+}
+
+TEST(MappedFileDeathTest, SurvivesAHandlerThatCameLater) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto cut_after_another_handler = [] {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path() + "/";
+    for (const char* name : {"first", "second"}) std::ofstream(path + name) << std::string(10'000, 'x');
+    FileStore store(directory.path());
+    const auto first = store.view("first");
+    install_later_handler();
+    const auto second = store.view("second");
+    for (const char* name : {"first", "second"}) fs::resize_file(path + name, 0);
+    std::_Exit(sum(*first) == 0 && sum(*second) == 0 ? 42 : 2);
+  };
+  EXPECT_EXIT(cut_after_another_handler(), testing::ExitedWithCode(42), "");
+}
+
+TEST(MappedFileDeathTest, PassesOtherFaultsToAHandlerThatCameLaterAndHandsThemBack) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto fault_elsewhere = [] {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path() + "/file";
+    for (const std::string& name : {path, path + "2"}) std::ofstream(name) << std::string(10'000, 'x');
+    signal(SIGBUS, SIG_DFL);
+    FileStore store(directory.path());
+    const auto ours = store.view("file");
+    install_later_handler();
+    const auto also_ours = store.view("file2");
+    const int descriptor = ::open(path.c_str(), O_RDONLY);
+    void* theirs = ::mmap(nullptr, 10'000, PROT_READ, MAP_SHARED, descriptor, 0);
+    fs::resize_file(path, 0);
+    static_cast<void>(*static_cast<volatile char*>(theirs));
+    std::_Exit(1);
+  };
+  EXPECT_EXIT(fault_elsewhere(), testing::KilledBySignal(SIGBUS), "later handler");
+}
+
 }  // namespace
 }  // namespace hox

@@ -38,8 +38,12 @@ struct MappingTable {
   std::atomic<std::size_t> broken_mappings{0};
   std::mutex mutex;
   MappedFile::Slot* free = nullptr;
-  bool handler_installed = false;
-  struct sigaction previous = {};
+  // The handler that ours took the place of, then the one before. A later one may pass a fault on to ours.
+  struct Previous {
+    struct sigaction action;
+    const Previous* older;
+  };
+  std::atomic<const Previous*> previous{nullptr};
   std::uintptr_t page_bytes = 0;
 
   // Leaked: mappings may be released, and faults happen, while static objects are destroyed.
@@ -50,7 +54,7 @@ struct MappingTable {
 
   MappedFile::Slot* insert(std::uintptr_t begin, std::uintptr_t end) {
     const std::lock_guard lock(mutex);
-    if (!handler_installed) install_handler();
+    install_handler();
     if (free == nullptr) add_block();
     MappedFile::Slot* slot = std::exchange(free, free->next_free);
     slot->broken.store(false, std::memory_order_relaxed);
@@ -99,41 +103,58 @@ struct MappingTable {
 
 namespace {
 
-void on_bus_error(int signal, siginfo_t* info, void* context) {
-  const int saved_errno = errno;
-  MappingTable& table = MappingTable::instance();
-  // Only a missing page is ours to repair; a machine check (BUS_MCEERR_AR) is not.
-  if (info->si_code == BUS_ADRERR && table.repair(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
-    errno = saved_errno;
-    return;
-  }
-  errno = saved_errno;
-  const struct sigaction& previous = table.previous;
-  if ((previous.sa_flags & SA_SIGINFO) != 0) {
-    previous.sa_sigaction(signal, info, context);
-  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    previous.sa_handler(signal);
-  } else {
+// How many handlers down the line this thread's fault was passed already, while they run; one that leaves by longjmp()
+// counts as running. Static thread storage, since the usual kind may allocate on first use.
+__attribute__((tls_model("initial-exec"))) thread_local int passed_on = 0;
+
+void pass_on(const MappingTable::Previous* previous, int signal, siginfo_t* info, void* context) {
+  // A later handler that passes on what ours gave it must not get it again.
+  for (int i = 0; i < passed_on && previous->older != nullptr; ++i) previous = previous->older;
+  const struct sigaction& action = previous->action;
+  if ((action.sa_flags & SA_SIGINFO) == 0 && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) {
     // Back to the default and return: the access faults again and ends the process as if we had never been here.
     // A signal sent by kill() does not repeat itself, so it is sent again.
     struct sigaction fallback = {};
     fallback.sa_handler = SIG_DFL;
     sigaction(signal, &fallback, nullptr);
     if (info->si_code <= 0) raise(signal);
+    return;
   }
+  ++passed_on;
+  if ((action.sa_flags & SA_SIGINFO) != 0)
+    action.sa_sigaction(signal, info, context);
+  else
+    action.sa_handler(signal);
+  --passed_on;
+}
+
+void on_bus_error(int signal, siginfo_t* info, void* context) {
+  const int saved_errno = errno;
+  MappingTable& table = MappingTable::instance();
+  // Only a missing page is ours to repair; a machine check (BUS_MCEERR_AR) is not.
+  const bool repaired = info->si_code == BUS_ADRERR && table.repair(reinterpret_cast<std::uintptr_t>(info->si_addr));
+  errno = saved_errno;
+  if (!repaired) pass_on(table.previous.load(), signal, info, context);
 }
 
 }  // namespace
 
+// Puts ours in front, also of a handler that came after it (faulthandler.enable() of Python). One system call when
+// it is there already, beside the mmap() of each mapping.
 void MappingTable::install_handler() {
+  struct sigaction current = {};
+  if (sigaction(SIGBUS, nullptr, &current) == 0 && (current.sa_flags & SA_SIGINFO) != 0 &&
+      current.sa_sigaction == on_bus_error)
+    return;
   page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  // Never freed: a handler may be reading it. There are as many as handlers were installed after ours.
+  previous.store(new Previous{current, previous.load()});
   struct sigaction action = {};
   action.sa_sigaction = on_bus_error;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   sigemptyset(&action.sa_mask);
-  if (sigaction(SIGBUS, &action, &previous) != 0)
+  if (sigaction(SIGBUS, &action, nullptr) != 0)
     fail<StoreError>("cannot install the handler for truncated files: {}", std::generic_category().message(errno));
-  handler_installed = true;
 }
 
 std::shared_ptr<const MappedFile> MappedFile::map(int file_descriptor, std::size_t file_bytes,

@@ -1,8 +1,8 @@
 // MappedFile: a file as read-only memory, which survives that another process cuts the file short.
 //
-// Touching a page behind the end of a mapped file raises SIGBUS. A handler, installed at the first open(), answers
-// for our mappings only: the page becomes zeros and the mapping is marked broken. Who used the bytes asks broken()
-// afterwards and throws them away. Faults elsewhere go to the handler that was there before.
+// Touching a page behind the end of a mapped file raises SIGBUS. A handler, put in front at each map(),
+// answers for our mappings only: the page becomes zeros and the mapping is marked broken. Who used the bytes asks
+// broken() afterwards and throws them away. Faults elsewhere go to the handler that was there before.
 //
 // Immutable, so it may be shared between threads.
 #pragma once
