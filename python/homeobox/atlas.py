@@ -69,7 +69,7 @@ def create_or_open_atlas(
 
     Notes
     -----
-    An existing atlas opens with those registries of `registry_schemas` that it has.
+    An existing atlas opens with all registries that it has, named in `registry_schemas` or not.
     """
     location = AtlasLocation.parse(atlas_path, store_kwargs)
     tables = AtlasTables(

@@ -246,3 +246,30 @@ def test_atlas_tells_what_it_holds(described_atlas: hox.RaggedAtlas, capsys: pyt
     assert schemas.splitlines()[:2] == ["Atlas tables:", "  Cell table ('cells', 20 rows)"]
     assert "  Registry [gene_expression] ('gene_expression_registry', 60 rows)" in schemas
     assert capsys.readouterr().out == schemas + "\n"
+
+
+def test_reopening_opens_every_registry_and_checks_the_classes(
+    described_atlas: hox.RaggedAtlas, cell_class: type, gene_class: type
+) -> None:
+    root = described_atlas.catalog.location.root
+
+    def reopen(dataset_class: object = hox.DatasetRecord, **registries: object) -> hox.RaggedAtlas:
+        return hox.create_or_open_atlas(
+            root, "cells", cell_class, "datasets", dataset_class, registry_schemas=registries
+        )
+
+    assert list(reopen().catalog.registries) == ["gene_expression"]
+    with pytest.raises(KeyError, match="unknown feature space 'gene_expresion'"):
+        reopen(gene_expresion=gene_class)
+    with pytest.raises(TypeError, match="dataset_schema must be a subclass of DatasetRecord"):
+        reopen(int)
+    with pytest.raises(TypeError, match="must be a subclass of FeatureBaseSchema"):
+        reopen(gene_expression=int)
+
+    class Other(hox.FeatureBaseSchema):
+        length: int
+
+    with pytest.raises(TypeError, match="column 'length' of the row class is int64, the table has none"):
+        reopen(gene_expression=Other)
+    described_atlas.catalog.registries.clear()
+    assert "Registry 'gene_expression': there is none, but datasets have features of it" in described_atlas.validate()

@@ -92,7 +92,7 @@ def _check_class_fits(cell_schema: Any, table: Table) -> None:
             raise SchemaMismatchError(
                 f"{where} has no column '{field.name}' of schema class {cell_schema.__name__}; it has {found.names}"
             )
-        if not _same_type(field.type, found.field(position).type):
+        if not same_type(field.type, found.field(position).type):
             raise SchemaMismatchError(
                 f"{where}: column '{field.name}' is {found.field(position).type}, "
                 f"but schema class {cell_schema.__name__} says {field.type}"
@@ -104,14 +104,14 @@ def _check_class_fits(cell_schema: Any, table: Table) -> None:
             )
 
 
-def _same_type(expected: pa.DataType, found: pa.DataType) -> bool:
+def same_type(expected: pa.DataType, found: pa.DataType) -> bool:
     """Equal apart from nullability and names inside nested types, which say nothing about what a value means."""
     if pa.types.is_struct(expected) and pa.types.is_struct(found):
         return [c.name for c in expected] == [c.name for c in found] and all(
-            _same_type(a.type, b.type) for a, b in zip(expected, found, strict=True)
+            same_type(a.type, b.type) for a, b in zip(expected, found, strict=True)
         )
     if pa.types.is_fixed_size_list(expected) and pa.types.is_fixed_size_list(found):
-        return expected.list_size == found.list_size and _same_type(expected.value_type, found.value_type)
+        return expected.list_size == found.list_size and same_type(expected.value_type, found.value_type)
     if pa.types.is_list(expected) and pa.types.is_list(found):
-        return _same_type(expected.value_type, found.value_type)
+        return same_type(expected.value_type, found.value_type)
     return bool(expected == found)

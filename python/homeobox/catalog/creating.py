@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from homeobox import _core
 from homeobox.catalog.array_store import ROOT_ATTRIBUTES, adopt_store, open_store
 from homeobox.catalog.arrow_schema import to_arrow_schema
 from homeobox.catalog.catalog import Catalog
-from homeobox.catalog.cells import check_pointer_kinds
+from homeobox.catalog.cells import SchemaMismatchError, check_pointer_kinds, same_type
 from homeobox.catalog.layouts import LAYOUTS_TABLE
 from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.opening import open_writable, registry_table_name
@@ -83,18 +85,18 @@ def create(location: AtlasLocation, tables: AtlasTables, store: Any = None) -> C
 
 def create_or_open(location: AtlasLocation, tables: AtlasTables) -> Catalog:
     """The atlas at a location, created there if the place is empty. Errors as :func:`create` and the opening."""
+    schemas = _schemas_of(tables)
     existing = location.table_names()
     if tables.cell_table not in existing:
         return create(location, tables)
-    spaces = [space for space in tables.registry_schemas if registry_table_name(space) in existing]
-    return open_writable(
-        location,
-        tables.cell_table,
-        tables.cell_schema,
-        tables.dataset_table,
-        registry_tables={space: registry_table_name(space) for space in spaces},
-        version_table=tables.version_table,
+    # Every registry that exists is opened, named or not: a snapshot without it would be of no use to anybody.
+    catalog = open_writable(
+        location, tables.cell_table, tables.cell_schema, tables.dataset_table, version_table=tables.version_table
     )
+    for table in [catalog.datasets.table, *(registry.table for registry in catalog.registries.values())]:
+        if table.name in schemas:
+            _check_class_fits_table(schemas[table.name], table)
+    return catalog
 
 
 def _schemas_of(tables: AtlasTables) -> dict[str, Any]:
@@ -118,6 +120,17 @@ def _schemas_of(tables: AtlasTables) -> dict[str, Any]:
         if not name or names.count(name) > 1 or any(c in name for c in "/\\"):
             raise InvalidArgumentError(f"table names must be distinct and plain, found '{name}' among {names}")
     return {name: to_arrow_schema(row_class) for name, row_class in row_classes}
+
+
+def _check_class_fits_table(expected: pa.Schema, table: Table) -> None:
+    """Refuse a row class with a column that its table lacks or has with another type."""
+    for column in expected:
+        position = table.schema.get_field_index(column.name)
+        if position < 0 or not same_type(column.type, table.schema.field(position).type):
+            found = "none" if position < 0 else str(table.schema.field(position).type)
+            raise SchemaMismatchError(
+                f"table '{table.name}': column '{column.name}' of the row class is {column.type}, the table has {found}"
+            )
 
 
 def _require_subclass(found: Any, expected: type, argument: str) -> None:

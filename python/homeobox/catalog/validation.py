@@ -44,6 +44,10 @@ def validate(
         for space, registry in catalog.registries.items():
             faults += _told(f"Registry '{space}'", partial(_registry, registry))
     datasets = catalog.datasets.arrow().select(["zarr_group", "feature_space", "layout_uid"]).to_pylist()
+    if check_registries:
+        for space in dict.fromkeys(row["feature_space"] for row in datasets if row["layout_uid"]):
+            if space not in catalog.registries:
+                faults.append(f"Registry '{space}': there is none, but datasets have features of it")
     if check_zarr:
         for path, space in dict.fromkeys((row["zarr_group"], row["feature_space"]) for row in datasets):
             faults += _told(f"zarr group '{path}'", partial(_group, catalog, path, space))
