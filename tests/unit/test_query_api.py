@@ -179,3 +179,8 @@ def test_naming_features_or_layers_chooses_the_modality(atlas):
             assert "p2" in query.to_anndata().var_names
     with pytest.raises(ValueError, match=r"layers of \['protein_abundance'\] were asked for"):
         atlas.query().feature_spaces("gene_expression").features(["p2"], "protein_abundance").to_anndata()
+
+
+def test_no_columns_still_leaves_out_cells_without_the_modality(atlas):
+    with pytest.warns(UserWarning, match="are left out"):
+        assert atlas.query().features([], "gene_expression").to_anndata().shape == (3, 0)

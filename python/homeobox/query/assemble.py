@@ -48,7 +48,7 @@ def to_anndata(session: ReadSession, request: QueryRequest) -> anndata.AnnData:
         obs = obs.filter(pa.array(present))
     plan = plan_modality(session, request, pointers.take_present())
     if plan.features.n_columns == 0:
-        return _obs_only(selection.obs)
+        return _obs_only(obs)
     return _assemble(session, plan, obs)
 
 
