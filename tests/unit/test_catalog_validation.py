@@ -31,7 +31,7 @@ def test_a_missing_group_is_told(described_atlas: hox.RaggedAtlas) -> None:
     assert described_atlas.validate(check_zarr=False) == []
 
 
-def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas, gene_class: type) -> None:
+def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas) -> None:
     catalog = described_atlas.catalog
     catalog.store.write("pbmc/first/csr/layers/counts/zarr.json", b"{ not json")
     write_json(described_atlas, "strange", [1, 2])
