@@ -18,7 +18,9 @@ Raises
 NotFoundError
     No such group.
 CorruptDataError
-    The arrays break FORMAT.md.
+    The arrays break FORMAT.md, or differ from the group's manifest.
+UnsupportedError
+    The group was written in a newer format.
 )";
 
 inline constexpr const char* kFeatureOrderPropertyDoc =

@@ -31,6 +31,7 @@ using namespace nanobind::literals;
 using zarr::Array;
 using zarr::ArrayOptions;
 using zarr::ArrayWriter;
+using zarr::Group;
 using zarr::StoredObject;
 
 using Shape = std::vector<std::uint64_t>;
@@ -45,10 +46,20 @@ std::vector<ObjectTuple> to_tuples(const std::vector<StoredObject>& objects) {
   return tuples;
 }
 
-// nanobind holds what it was given as non-const; all of Array's methods are const.
+// nanobind holds what it was given as non-const; all methods of Array and Group are const.
 std::shared_ptr<Array> open_array(std::shared_ptr<Store> store, const std::string& path) {
   const GilRelease released;
   return std::const_pointer_cast<Array>(Array::open(std::move(store), path));
+}
+
+std::shared_ptr<Group> open_group(std::shared_ptr<Store> store, const std::string& path) {
+  const GilRelease released;
+  return std::const_pointer_cast<Group>(Group::open(std::move(store), path));
+}
+
+std::shared_ptr<Array> open_member(const Group& group, const std::string& name) {
+  const GilRelease released;
+  return std::const_pointer_cast<Array>(group.open_array(name));
 }
 
 nb::typed<nb::tuple, int, nb::ellipsis> shape_tuple(const Array& array) {
@@ -191,6 +202,11 @@ ObjectTuple write_group(Store& store, const std::string& path, const std::string
   return to_tuple(zarr::write_group(store, path, attributes));
 }
 
+bool find_group(const Store& store, const std::string& path) {
+  const GilRelease released;
+  return zarr::find_group(store, path);
+}
+
 ObjectTuple write_manifest(Store& store, const std::string& group_path, const std::vector<ObjectTuple>& objects) {
   std::vector<StoredObject> stored;
   stored.reserve(objects.size());
@@ -222,6 +238,11 @@ void bind_zarr(nb::module_& m) {
       .def("read_all", &read_all, kReadAllDoc)
       .def("read_ranges", &read_ranges, "begins"_a, "ends"_a, kReadRowRangesDoc);
 
+  nb::class_<Group>(m, "Group", kGroupDoc)
+      .def_static("open", &open_group, "store"_a, "path"_a, kOpenGroupDoc)
+      .def_prop_ro("path", &Group::path, "str")
+      .def("open_array", &open_member, "name"_a, kOpenMemberDoc);
+
   nb::class_<PythonArrayWriter>(m, "ArrayWriter", kArrayWriterDoc)
       .def("__init__", &init_writer, "store"_a, "path"_a, "dtype"_a, "shape"_a, "chunk_shape"_a, "shard_shape"_a.none(),
            "codecs_json"_a, "attributes_json"_a = "{}", "index_location"_a = "end")
@@ -232,6 +253,7 @@ void bind_zarr(nb::module_& m) {
   m.def("write_array", &write_array, "store"_a, "path"_a, "data"_a, "chunk_shape"_a, "shard_shape"_a.none(),
         "codecs_json"_a, "attributes_json"_a = "{}", "index_location"_a = "end", kWriteArrayDoc);
   m.def("write_group", &write_group, "store"_a, "path"_a, "attributes_json"_a = "{}", kWriteGroupDoc);
+  m.def("find_group", &find_group, "store"_a, "path"_a, kFindGroupDoc);
   m.def("write_manifest", &write_manifest, "store"_a, "group_path"_a, "objects"_a, kWriteManifestDoc);
   m.def("read_manifest", &read_manifest, "store"_a, "group_path"_a, kReadManifestDoc);
 }

@@ -80,6 +80,45 @@ Each chunk is fetched and decoded once. From a remote store: one request for the
 before, then about one per touched shard, after joining gaps under 128 KiB.
 )";
 
+inline constexpr const char* kGroupDoc =
+    R"(One stored group, for reading its arrays. Safe to use from several threads.
+
+Where the group has a manifest, it is read once, and everything that is opened through the group is held against it:
+the checksums of the metadata, which shards there are, and how long they are.
+)";
+
+inline constexpr const char* kOpenGroupDoc = R"(Open a group.
+
+Parameters
+----------
+store : Store
+path : str
+    Key of the group's node; ``""`` is the root.
+
+Returns
+-------
+group : Group
+
+Raises
+------
+CorruptDataError
+    Its metadata or its manifest is damaged.
+UnsupportedError
+    It was written in a newer format; the message names it.
+
+Notes
+-----
+Two requests, at the same time. A group without metadata of its own opens too: its arrays may be there all the same.
+)";
+
+inline constexpr const char* kOpenMemberDoc = R"(Open an array of the group by its relative path.
+
+Raises
+------
+NotFoundError, UnsupportedError, CorruptDataError
+    As `Array.open`; a difference from the manifest is a CorruptDataError.
+)";
+
 inline constexpr const char* kArrayWriterDoc = R"(Writes one new array, front to back along axis 0.
 
 Parameters
@@ -168,6 +207,22 @@ Raises
 ------
 ConflictError
     An array is there.
+)";
+
+inline constexpr const char* kFindGroupDoc = R"(Whether a group lies at a path. One small request.
+
+Parameters
+----------
+store : Store
+path : str
+    ``""`` is the root.
+
+Raises
+------
+CorruptDataError
+    What lies there is not the metadata of a group.
+UnsupportedError
+    The group was written in a newer format; the message names it.
 )";
 
 inline constexpr const char* kWriteManifestDoc = R"(Write ``<group>/.hox-manifest``, the list of a group's objects.

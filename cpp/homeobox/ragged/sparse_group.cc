@@ -1,17 +1,22 @@
 #include "homeobox/ragged/sparse_group.h"
 
+#include <limits>
+
 #include "homeobox/base/error.h"
 
 namespace hox::ragged {
 namespace {
 
-std::vector<std::uint32_t> read_feature_order(const std::shared_ptr<const Store>& store, const std::string& path) {
-  // Asking for the metadata first tells an absent order from a broken one.
-  if (!store->size(path + "/zarr.json")) return {};
-  const auto array = zarr::Array::open(store, path);
+// Positions in a layout are 32-bit, so a longer order cannot be one.
+constexpr std::uint64_t kMaxFeatures = std::numeric_limits<std::int32_t>::max();
+
+std::vector<std::uint32_t> read_feature_order(const zarr::Group& group, std::string_view path) {
+  // Asking whether it is there first tells an absent order from a broken one.
+  if (!group.has_node(path)) return {};
+  const auto array = group.open_array(path);
   const zarr::ArrayMetadata& metadata = array->metadata();
-  if (metadata.shape.size() != 1 || metadata.dtype != DataType::kUint32)
-    fail<CorruptData>("array {}: one dimension of uint32 expected", path);
+  if (metadata.shape.size() != 1 || metadata.dtype != DataType::kUint32 || metadata.shape[0] > kMaxFeatures)
+    fail<CorruptData>("array {}: one dimension of up to {} uint32 expected", array->path(), kMaxFeatures);
   std::vector<std::uint32_t> order(metadata.shape[0]);
   const std::uint64_t begin = 0;
   const std::uint64_t end = order.size();
@@ -21,12 +26,11 @@ std::vector<std::uint32_t> read_feature_order(const std::shared_ptr<const Store>
 
 }  // namespace
 
-SparseGroup::SparseGroup(std::shared_ptr<const Store> store, std::string group, std::string_view indices_path,
+SparseGroup::SparseGroup(std::shared_ptr<const Store> store, std::string path, std::string_view indices_path,
                          std::string_view feature_order_path)
-    : store_(std::move(store)),
-      group_(std::move(group)),
-      indices_(zarr::Array::open(store_, fmt::format("{}/{}", group_, indices_path))),
-      feature_order_(read_feature_order(store_, fmt::format("{}/{}", group_, feature_order_path))) {}
+    : group_(zarr::Group::open(std::move(store), std::move(path))),
+      indices_(group_->open_array(indices_path)),
+      feature_order_(read_feature_order(*group_, feature_order_path)) {}
 
 std::shared_ptr<const zarr::Array> SparseGroup::layer(std::string_view path) const {
   {
@@ -34,7 +38,7 @@ std::shared_ptr<const zarr::Array> SparseGroup::layer(std::string_view path) con
     if (const auto found = layers_.find(path); found != layers_.end()) return found->second;
   }
   // Opened without the lock: it may wait for a bucket. Of two that open the same layer the first is kept.
-  auto array = zarr::Array::open(store_, fmt::format("{}/{}", group_, path));
+  auto array = group_->open_array(path);
   const std::lock_guard lock(mutex_);
   return layers_.try_emplace(std::string(path), std::move(array)).first->second;
 }

@@ -1,7 +1,8 @@
 // SparseGroup: the flat arrays of one dataset in CSR form, as FORMAT.md lays them out below <group>/.
 //
 // Opens csr/indices at once, csr/feature_order when there is one, and each layer when it is first asked for. Safe to
-// share between threads. Fails with NotFound (no such group or layer) and CorruptData.
+// share between threads. All are held against the group's manifest. Fails with NotFound (no such group or layer),
+// CorruptData, and Unsupported (written by a newer version).
 #pragma once
 
 #include <map>
@@ -12,16 +13,17 @@
 #include <vector>
 
 #include "homeobox/ragged/gather.h"
+#include "homeobox/zarr/group.h"
 
 namespace hox::ragged {
 
 class SparseGroup {
  public:
-  // Paths are relative to `group`. `feature_order_path` may name an array that is not there.
-  SparseGroup(std::shared_ptr<const Store> store, std::string group, std::string_view indices_path = "csr/indices",
+  // Array paths are relative to `path`. `feature_order_path` may name an array that is not there.
+  SparseGroup(std::shared_ptr<const Store> store, std::string path, std::string_view indices_path = "csr/indices",
               std::string_view feature_order_path = "csr/feature_order");
 
-  const std::string& path() const noexcept { return group_; }
+  const std::string& path() const noexcept { return group_->path(); }
   const zarr::Array& indices() const noexcept { return *indices_; }
   // `path` is relative to the group: "csr/layers/counts".
   std::shared_ptr<const zarr::Array> layer(std::string_view path) const;
@@ -33,8 +35,7 @@ class SparseGroup {
                       std::int64_t n_columns) const;
 
  private:
-  std::shared_ptr<const Store> store_;
-  std::string group_;
+  std::shared_ptr<const zarr::Group> group_;
   std::shared_ptr<const zarr::Array> indices_;
   std::vector<std::uint32_t> feature_order_;
   mutable std::mutex mutex_;  // guards layers_

@@ -25,6 +25,13 @@ std::uint32_t parse_checksum(const Json& line) {
   return checksum;
 }
 
+// get<std::uint64_t>() would take negative and fractional numbers as well.
+std::uint64_t parse_size(const Json& line) {
+  const Json& size = line.at("bytes");
+  if (!size.is_number_unsigned()) fail<CorruptData>("a number of bytes expected, found {}", size.dump(-1, ' ', true));
+  return size.get<std::uint64_t>();
+}
+
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
@@ -49,10 +56,14 @@ std::vector<StoredObject> parse_manifest(std::string_view text, std::string_view
   if (head.at("objects") != lines.size() - 2)
     fail<CorruptData>("{} objects expected, found {}", head.at("objects").dump(), lines.size() - 2);
   std::vector<StoredObject> objects;
+  objects.reserve(lines.size() - 2);
   for (std::size_t i = 1; i + 1 < lines.size(); ++i) {
     const Json line = parse_json(lines[i], "object line");
-    objects.push_back({join_path(group_path, line.at("key").get<std::string>()), line.at("bytes").get<std::uint64_t>(),
-                       parse_checksum(line)});
+    objects.push_back(
+        {join_path(group_path, line.at("key").get<std::string>()), parse_size(line), parse_checksum(line)});
+    if (objects.size() > 1 && objects.back().key <= objects[objects.size() - 2].key)
+      fail<CorruptData>("ascending keys expected, found {} after {}", objects.back().key,
+                        objects[objects.size() - 2].key);
   }
   return objects;
 }
@@ -86,9 +97,38 @@ std::optional<std::vector<StoredObject>> read_manifest(const Store& store, std::
     return parse_manifest({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, group_path);
   } catch (const CorruptData& error) {
     fail<CorruptData>("manifest of {}: {}", group_path, error.what());
+  } catch (const Unsupported& error) {
+    fail<Unsupported>("manifest of {}: {}", group_path, error.what());
   } catch (const nlohmann::json::exception& error) {
     fail<CorruptData>("manifest of {}: {}", group_path, error.what());
   }
+}
+
+std::shared_ptr<const Manifest> Manifest::read(const Store& store, std::string_view group_path) {
+  auto objects = read_manifest(store, group_path);
+  if (!objects) return nullptr;
+  return std::shared_ptr<const Manifest>(new Manifest(std::move(*objects)));
+}
+
+const StoredObject* Manifest::find(std::string_view key) const noexcept {
+  const auto found = std::lower_bound(objects_.begin(), objects_.end(), key,
+                                      [](const StoredObject& object, std::string_view k) { return object.key < k; });
+  return found == objects_.end() || found->key != key ? nullptr : &*found;
+}
+
+std::optional<std::string> size_mismatch(const StoredObject* listed, std::optional<std::uint64_t> n_bytes) {
+  if (listed == nullptr)
+    return n_bytes ? std::optional(fmt::format("not in the manifest, but {} bytes are there", *n_bytes)) : std::nullopt;
+  if (!n_bytes) return fmt::format("{} bytes expected by the manifest, but there is no such object", listed->n_bytes);
+  if (*n_bytes == listed->n_bytes) return std::nullopt;
+  return fmt::format("{} bytes expected by the manifest, found {}", listed->n_bytes, *n_bytes);
+}
+
+std::optional<std::string> mismatch(const StoredObject* listed, std::span<const std::byte> bytes) {
+  if (auto difference = size_mismatch(listed, bytes.size())) return difference;
+  const std::uint32_t computed = codec::crc32c(bytes);
+  if (computed == listed->crc32c) return std::nullopt;
+  return fmt::format("checksum {:08x} expected by the manifest, {:08x} computed", listed->crc32c, computed);
 }
 
 }  // namespace hox::zarr

@@ -85,8 +85,16 @@ def local_path(uri: str) -> str:
 
 
 def holds_root(store: _core.Store) -> bool:
-    """Whether the root group of an atlas lies in a store. One small read."""
-    return store.size("zarr.json") is not None
+    """Whether the root group of an atlas lies in a store. One small read.
+
+    Raises
+    ------
+    CorruptDataError
+        Its metadata is damaged.
+    UnsupportedError
+        A newer version wrote the arrays, in a format that this one does not know.
+    """
+    return _core.find_group(store, "")
 
 
 def find_store(location: AtlasLocation, recorded_uri: str) -> tuple[_core.Store, str]:

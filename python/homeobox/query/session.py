@@ -33,6 +33,7 @@ class ReadSession:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._groups: _Recent[_core.SparseGroup] = _Recent(_MAX_OPEN_GROUPS)
+        self._dense_groups: _Recent[_core.Group] = _Recent(_MAX_OPEN_GROUPS)
         self._arrays: _Recent[_core.Array] = _Recent(_MAX_OPEN_GROUPS)
         self._layout_uids: dict[str, str] | None = None
         self._var_frames: _Recent[VarFrame] = _Recent(_MAX_OPEN_GROUPS)
@@ -52,8 +53,14 @@ class ReadSession:
 
     def dense_layer(self, spec: ZarrGroupSpec, group: str, layer: str) -> _core.Array:
         """One layer's array of a dense group, opened; NotFoundError if the group lacks it."""
-        path = f"{group}/{spec.layers.path}/{layer}"
-        return self._arrays.get((path,), lambda: _core.Array.open(self.catalog.store, path))
+
+        def open_group() -> _core.Group:
+            return _core.Group.open(self.catalog.store, group)
+
+        def open_layer() -> _core.Array:
+            return self._dense_groups.get((group,), open_group).open_array(f"{spec.layers.path}/{layer}")
+
+        return self._arrays.get((spec.feature_space, group, layer), open_layer)
 
     def layout_uids(self) -> dict[str, str]:
         """Layout of each group; empty where a group has none."""
