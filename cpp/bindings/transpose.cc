@@ -56,6 +56,17 @@ class GilAcquire {
   PyGILState_STATE state_;
 };
 
+// What the callback raises stays set in this thread while the core unwinds; errors.cc keeps it.
+void call_python(const nb::object& callback, std::uint64_t n_done) {
+  const GilAcquire gil;
+  try {
+    callback(n_done);
+  } catch (nb::python_error& error) {
+    error.restore();
+    throw Cancelled("the progress callback raised");
+  }
+}
+
 std::vector<ObjectTuple> transpose_csr(std::shared_ptr<Store> store, const std::string& group,
                                        const Int64Array& row_bounds, std::uint32_t n_features,
                                        const std::vector<std::pair<std::string, NewArrayTuple>>& layers,
@@ -77,10 +88,7 @@ std::vector<ObjectTuple> transpose_csr(std::shared_ptr<Store> store, const std::
   job.memory_bytes = memory_bytes;
   job.scratch_directory = scratch_directory;
   if (!on_progress.is_none())
-    job.on_progress = [&on_progress](std::uint64_t n_done) {
-      const GilAcquire gil;
-      on_progress(n_done);
-    };
+    job.on_progress = [&on_progress](std::uint64_t n_done) { call_python(on_progress, n_done); };
   std::vector<ObjectTuple> tuples;
   const GilRelease released;
   for (const zarr::StoredObject& object : ragged::transpose_csr(job))

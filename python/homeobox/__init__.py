@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         validate_feature_layout,
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
-    from homeobox.ingest import add_anndata_batch, add_from_anndata
+    from homeobox.ingest import add_anndata_batch, add_csc, add_from_anndata, insert_cell_records
     from homeobox.loader import CsrLoader, SparseBatch
     from homeobox.schema import (
         DatasetRecord,
@@ -63,7 +63,7 @@ _MODULE_OF = {
         "validate_feature_layout",
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
-    "homeobox.ingest": ["add_anndata_batch", "add_from_anndata"],
+    "homeobox.ingest": ["add_anndata_batch", "add_csc", "add_from_anndata", "insert_cell_records"],
     "homeobox.loader": ["CsrLoader", "SparseBatch"],
     "homeobox.schema": [
         "DatasetRecord",
@@ -108,11 +108,13 @@ __all__ = [
     "ZarrGroupSpec",
     "__version__",
     "add_anndata_batch",
+    "add_csc",
     "add_from_anndata",
     "build_feature_layout_df",
     "compute_layout_uid",
     "create_or_open_atlas",
     "get_spec",
+    "insert_cell_records",
     "layout_exists",
     "make_stable_uid",
     "make_uid",

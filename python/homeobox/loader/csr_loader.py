@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,8 +14,8 @@ from homeobox.query import QueryRequest, ReadSession
 from homeobox.query.cells import scan_pointers
 from homeobox.query.modality import plan_modality
 from homeobox.schema import PointerKind
+from homeobox.schema.byte_sizes import parse_bytes
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _MAX_ROW = np.iinfo(np.uint32).max
 
 
@@ -141,22 +140,6 @@ def make_csr_loader(
         memory_bytes=memory_bytes,
     )
     return CsrLoader(core, n_features, batch_size)
-
-
-def parse_bytes(size: int | str) -> int:
-    """A number of bytes, or text such as "256MiB" or "1.5 GB".
-
-    Raises
-    ------
-    InvalidArgumentError
-        Not a size, or less than one byte.
-    """
-    if isinstance(size, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", size.lower())
-        if match is None or match[2] not in _UNITS:
-            raise InvalidArgumentError(f"memory: a size such as '256MiB' or '1GB' expected, found {size!r}")
-        size = int(float(match[1]) * _UNITS[match[2]])
-    return _whole("memory", size, 1)
 
 
 def _whole(name: str, value: int, least: int) -> int:
