@@ -4,9 +4,6 @@
 // Chunks are numbered linearly, in C order over the whole inner chunk grid. An absent shard or chunk reads as the
 // fill value. Shard indexes are fetched once, by one suffix request per shard, verified and kept.
 //
-// Opened with a manifest that lists it, an array holds zarr.json against the manifest's checksum, and every shard,
-// when it is first used, against its size; then a shard is absent only where the manifest does not list it.
-//
 // Immutable to its users; the index cache is guarded inside, so an Array may be shared between threads.
 // Fails with NotFound (no such array), Unsupported (codec or dtype), CorruptData (naming array, shard and chunk).
 #pragma once
@@ -21,7 +18,6 @@
 #include "homeobox/codec/chain.h"
 #include "homeobox/io/store.h"
 #include "homeobox/zarr/chunk_grid.h"
-#include "homeobox/zarr/manifest.h"
 #include "homeobox/zarr/metadata.h"
 
 namespace hox::zarr {
@@ -40,9 +36,7 @@ struct ChunkView {
 
 class Array {
  public:
-  // One request. `manifest` is that of a group above, if it has one.
-  static std::shared_ptr<const Array> open(std::shared_ptr<const Store> store, std::string_view path,
-                                           std::shared_ptr<const Manifest> manifest = nullptr);
+  static std::shared_ptr<const Array> open(std::shared_ptr<const Store> store, std::string_view path);
   ~Array();
 
   const ArrayMetadata& metadata() const noexcept;
@@ -76,7 +70,8 @@ class Array {
   // store().check_views() is due after they were used.
   std::vector<EncodedChunk> fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options = {}) const;
 
-  // True when the store gives views (Store::view), so view_chunk works.
+  // True when view_chunk is the way to read: the store gives views (Store::view), and a shard holds many chunks. An
+  // unsharded array would take a mapping for each of its chunks, and a process may have 65,530.
   bool has_views() const noexcept;
   // Encoded bytes in place; after the first use of a shard without a lock, a copy or a system call.
   ChunkView view_chunk(std::uint64_t chunk) const;

@@ -48,7 +48,7 @@ TEST_P(ChunksOfArray, ViewsAndFetchesAgree) {
   const auto store = make_store(GetParam());
   const auto array = Array::open(store, "a");
   const auto remote = Array::open(std::make_shared<CountingStore>(store), "a");
-  ASSERT_TRUE(array->has_views());
+  EXPECT_EQ(array->has_views(), GetParam()) << "a view per unsharded chunk would exhaust a process's mappings";
   ASSERT_FALSE(remote->has_views());
   const std::vector<std::uint64_t> chunks = {0, 1, 5, 6, 7, 12};
   const std::vector<EncodedChunk> viewed = array->fetch_chunks(chunks);
