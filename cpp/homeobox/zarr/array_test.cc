@@ -96,6 +96,24 @@ TEST(Array, ChunksBeyondTheEndAreOutOfRange) {
   EXPECT_THROW(array->fetch_chunks(std::span(&beyond, 1)), OutOfRange);
 }
 
+TEST(ArrayWriter, OneOfTwoThatWriteTheSameArrayFinishes) {
+  const auto store = std::make_shared<MemoryStore>();
+  ArrayOptions options;
+  options.dtype = DataType::kUint8;
+  options.shape = {4};
+  options.chunk_shape = {4};
+  options.codecs = Json::array({"bytes"});
+  ArrayWriter first(store, "a", options);
+  options.attributes = {{"of", "the second"}};
+  ArrayWriter second(store, "a", options);
+  const std::vector<std::byte> rows(4, std::byte{1});
+  first.append(rows, 4);
+  second.append(rows, 4);
+  first.finish();
+  EXPECT_THROW(second.finish(), Conflict);
+  EXPECT_EQ(Array::open(store, "a")->metadata().attributes.size(), 0U);
+}
+
 TEST(Array, ContextIsAddedToCorruptDataOnly) {
   const auto array = Array::open(make_store(true), "a");
   const auto rethrown = [&](const auto& error) -> std::string {

@@ -185,8 +185,11 @@ const std::vector<StoredObject>& ArrayWriter::finish() {
   impl.broken = true;
   impl.writes.wait();
   const std::string text = impl.metadata.to_text();
-  impl.objects.push_back(
-      write_object(*impl.store, join_path(impl.path, kMetadataName), std::as_bytes(std::span(text))));
+  const std::string key = join_path(impl.path, kMetadataName);
+  // The constructor saw none, but another writer of this path may have been faster.
+  if (!impl.store->create(key, std::as_bytes(std::span(text))))
+    fail<Conflict>("array {}: another writer has finished it meanwhile, and its chunks may be of both", impl.path);
+  impl.objects.push_back(describe_object(key, std::as_bytes(std::span(text))));
   impl.broken = false;
   impl.finished = true;
   return impl.objects;

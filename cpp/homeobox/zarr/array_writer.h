@@ -49,7 +49,8 @@ class ArrayWriter {
   // The next `n_rows` rows, in C order and native byte order. May encode and write.
   void append(std::span<const std::byte> rows, std::uint64_t n_rows);
 
-  // Writes what is left and zarr.json. Throws InvalidArgument when rows are missing. Call once.
+  // Writes what is left and zarr.json. Throws InvalidArgument when rows are missing, and Conflict when another writer
+  // has finished this array since the constructor looked. Call once.
   const std::vector<StoredObject>& finish();
 
   // What was written, or is being written, so far.
