@@ -40,12 +40,14 @@ ChunkGrid make_grid(const ArrayMetadata& metadata, std::string_view path) {
 }  // namespace
 
 struct Array::Impl {
-  Impl(std::shared_ptr<const Store> store_in, std::string_view path_in, ArrayMetadata metadata_in)
+  Impl(std::shared_ptr<const Store> store_in, std::string_view path_in, ArrayMetadata metadata_in,
+       std::shared_ptr<const Manifest> manifest_in)
       : store(std::move(store_in)),
         path(path_in),
         metadata(std::move(metadata_in)),
         chain(parse_chain(metadata, path)),
         grid(make_grid(metadata, path)),
+        manifest(std::move(manifest_in)),
         shards(grid.n_shards()),
         has_views(metadata.is_sharded && store->view(join_path(path, kMetadataName)).has_value()) {}
 
@@ -54,6 +56,18 @@ struct Array::Impl {
   [[noreturn]] void fail_in_shard(std::uint64_t shard, const std::string& message) const {
     if (has_views) store->check_views();
     fail<CorruptData>("array {}, shard {}: {}", path, shard_key(shard), message);
+  }
+
+  // Holds a shard against the manifest; nullopt: there is no such object.
+  void check_shard(std::uint64_t shard, std::optional<std::uint64_t> n_bytes) const {
+    if (!manifest) return;
+    if (const auto difference = size_mismatch(manifest->find(shard_key(shard)), n_bytes))
+      fail_in_shard(shard, *difference);
+  }
+  // An unsharded chunk, which is read as a whole and may have no checksum of its own.
+  void check_shard_bytes(std::uint64_t shard, std::span<const std::byte> bytes) const {
+    if (!manifest) return;
+    if (const auto difference = mismatch(manifest->find(shard_key(shard)), bytes)) fail_in_shard(shard, *difference);
   }
 
   std::vector<ChunkExtent> parse_index(std::uint64_t shard, std::span<const std::byte> bytes,
@@ -72,9 +86,16 @@ struct Array::Impl {
     std::optional<Buffer> object = store->view(key);
     // No view may also mean that this one object has none.
     if (!object) object = store->read(key);
-    if (!object) return {};
+    if (!object) {
+      check_shard(shard, std::nullopt);
+      return {};
+    }
     const std::uint64_t size = object->size();
-    if (!metadata.is_sharded) return {std::move(*object), {ChunkExtent{0, size}}};
+    if (!metadata.is_sharded) {
+      check_shard_bytes(shard, object->bytes());
+      return {std::move(*object), {ChunkExtent{0, size}}};
+    }
+    check_shard(shard, size);
     const std::uint64_t index_bytes =
         std::min(size, shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding));
     const std::uint64_t begin = metadata.index_encoding.at_end ? size - index_bytes : 0;
@@ -88,10 +109,12 @@ struct Array::Impl {
     const std::uint64_t index_bytes = shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding);
     if (metadata.index_encoding.at_end) {
       const auto suffix = store->read_suffix(key, index_bytes, options);
+      check_shard(shard, suffix ? std::optional(suffix->object_bytes) : std::nullopt);
       if (!suffix) return {};
       return {{}, parse_index(shard, suffix->bytes.bytes(), suffix->object_bytes)};
     }
     const auto size = store->size(key);
+    check_shard(shard, size);
     if (!size) return {};
     const ByteRange range{0, std::min(*size, index_bytes)};
     const auto head = store->read_ranges(key, std::span(&range, 1), options);
@@ -108,7 +131,10 @@ struct Array::Impl {
                    const ReadOptions& options) const {
     const std::uint64_t shard = locations.front().shard;
     if (!metadata.is_sharded) {
-      if (auto object = store->read(shard_key(shard), options)) *out.front() = {std::move(*object), true};
+      auto object = store->read(shard_key(shard), options);
+      if (!object) return check_shard(shard, std::nullopt);
+      check_shard_bytes(shard, object->bytes());
+      *out.front() = {std::move(*object), true};
       return;
     }
     const LoadedShard& loaded = shards.get(
@@ -138,6 +164,7 @@ struct Array::Impl {
   ArrayMetadata metadata;
   codec::CodecChain chain;
   ChunkGrid grid;
+  std::shared_ptr<const Manifest> manifest;  // nullptr unless it lists this array
   mutable ShardCache shards;
   bool has_views;
 };
@@ -145,12 +172,22 @@ struct Array::Impl {
 Array::Array(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Array::~Array() = default;
 
-std::shared_ptr<const Array> Array::open(std::shared_ptr<const Store> store, std::string_view path) {
-  const auto text = store->read(join_path(path, kMetadataName));
+std::shared_ptr<const Array> Array::open(std::shared_ptr<const Store> store, std::string_view path,
+                                         std::shared_ptr<const Manifest> manifest) {
+  const std::string key = join_path(path, kMetadataName);
+  const auto text = store->read(key);
+  // An array that the manifest does not list was added by another program, which need not know of manifests.
+  const StoredObject* listed = manifest ? manifest->find(key) : nullptr;
+  if (listed == nullptr) manifest = nullptr;
+  if (listed != nullptr) {
+    const auto difference = text ? mismatch(listed, text->bytes()) : size_mismatch(listed, std::nullopt);
+    if (difference) fail<CorruptData>("array {}: zarr.json: {}", path, *difference);
+  }
   if (!text) fail<NotFound>("no array {} in {}", path, store->describe());
   const auto* characters = reinterpret_cast<const char*>(text->data());
   ArrayMetadata metadata = ArrayMetadata::parse({characters, text->size()}, path);
-  return std::shared_ptr<const Array>(new Array(std::make_unique<Impl>(std::move(store), path, std::move(metadata))));
+  return std::shared_ptr<const Array>(
+      new Array(std::make_unique<Impl>(std::move(store), path, std::move(metadata), std::move(manifest))));
 }
 
 const ArrayMetadata& Array::metadata() const noexcept { return impl_->metadata; }

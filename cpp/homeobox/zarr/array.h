@@ -4,6 +4,9 @@
 // Chunks are numbered linearly, in C order over the whole inner chunk grid. An absent shard or chunk reads as the
 // fill value. Shard indexes are fetched once, by one suffix request per shard, verified and kept.
 //
+// Opened with a manifest that lists it, an array holds zarr.json against the manifest's checksum, and every shard,
+// when it is first used, against its size; then a shard is absent only where the manifest does not list it.
+//
 // Immutable to its users; the index cache is guarded inside, so an Array may be shared between threads.
 // Fails with NotFound (no such array), Unsupported (codec or dtype), CorruptData (naming array, shard and chunk).
 #pragma once
@@ -18,6 +21,7 @@
 #include "homeobox/codec/chain.h"
 #include "homeobox/io/store.h"
 #include "homeobox/zarr/chunk_grid.h"
+#include "homeobox/zarr/manifest.h"
 #include "homeobox/zarr/metadata.h"
 
 namespace hox::zarr {
@@ -36,7 +40,9 @@ struct ChunkView {
 
 class Array {
  public:
-  static std::shared_ptr<const Array> open(std::shared_ptr<const Store> store, std::string_view path);
+  // One request. `manifest` is that of a group above, if it has one.
+  static std::shared_ptr<const Array> open(std::shared_ptr<const Store> store, std::string_view path,
+                                           std::shared_ptr<const Manifest> manifest = nullptr);
   ~Array();
 
   const ArrayMetadata& metadata() const noexcept;
