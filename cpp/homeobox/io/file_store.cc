@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -231,8 +230,7 @@ bool FileStore::create(std::string_view key, std::span<const std::byte> bytes) {
 
 void FileStore::remove(std::string_view key) {
   const std::string path = path_of(key);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
-    file_system::fail_on(path, "remove", errno);
+  file_system::remove_file(path);
   mappings_->forget(path);
 }
 

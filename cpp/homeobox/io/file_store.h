@@ -2,7 +2,8 @@
 //
 // A key is a path below the root; directories are made as needed and never removed. write() and create() make a
 // temporary file (".hox-tmp-...", never listed) beside the object, flush it and put it in place by one rename or
-// link, then flush the directory: after a crash an object is whole or absent.
+// link, then flush the directory: after a crash an object is whole or absent. What a writer that died left behind goes
+// with the next remove() beside it, when it is a day old.
 //
 // view() maps files and keeps the last kMaxMappings mappings; it costs one stat() when the mapping is there. Bytes
 // that another process changes in place, without a new inode, size or time stamp, may be seen either way.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csetjmp>
 #include <cstdlib>
 #include <filesystem>
@@ -59,6 +60,21 @@ TEST_F(FileStoreTest, NeitherListsNorTakesTemporaryNames) {
   EXPECT_THROW(store_.read("a/.hox-tmp-0123-4"), InvalidArgument);
   store_.write("a.hox-tmp-", as_bytes("not at the start of a name"));
   EXPECT_EQ(store_.list("").size(), 1U);
+}
+
+TEST_F(FileStoreTest, RemovesWhatDeadWritersLeft) {
+  store_.write("a/key", as_bytes("x"));
+  for (const char* name : {"a/.hox-tmp-old", "a/.hox-tmp-new", "a/not.hox-tmp-", ".hox-tmp-elsewhere"})
+    std::ofstream(path_of(name)) << "x";
+  for (const char* name : {"a/.hox-tmp-old", "a/not.hox-tmp-", ".hox-tmp-elsewhere"})
+    fs::last_write_time(path_of(name), fs::file_time_type::clock::now() - std::chrono::hours(25));
+  store_.remove("a/missing");
+  EXPECT_TRUE(fs::exists(path_of("a/.hox-tmp-old")));
+  store_.remove("a/key");
+  EXPECT_FALSE(fs::exists(path_of("a/.hox-tmp-old")));
+  EXPECT_TRUE(fs::exists(path_of("a/.hox-tmp-new"))) << "its writer may be alive";
+  EXPECT_TRUE(fs::exists(path_of("a/not.hox-tmp-")));
+  EXPECT_TRUE(fs::exists(path_of(".hox-tmp-elsewhere")));
 }
 
 TEST_F(FileStoreTest, AFileInTheWayIsAnErrorThatNamesThePath) {

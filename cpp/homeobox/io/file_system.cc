@@ -1,5 +1,6 @@
 #include "homeobox/io/file_system.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/syscall.h>
@@ -7,7 +8,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <ctime>
+#include <mutex>
 #include <random>
+#include <string_view>
 #include <system_error>
 
 #include "homeobox/base/error.h"
@@ -70,6 +74,34 @@ void make_directories(const std::string& directory) {
   }
 }
 
+// Temporary files that nobody has written to for so long are of dead writers: a living one writes and moves its file
+// in one go, and no clock of another machine is a day off.
+constexpr std::time_t kAbandonedAfterS = 24 * 60 * 60;
+
+// Removes the temporary files of dead writers in `directory`. Fails silently: it is nobody's request. Once for many
+// calls in a row with one directory: who removes its files one by one should not list it each time.
+void sweep(const std::string& directory) {
+  static std::mutex mutex;
+  static std::string& last = *new std::string;  // leaked: a store may live in a static object
+  {
+    const std::lock_guard lock(mutex);
+    if (directory == last) return;
+    last = directory;
+  }
+  DIR* const entries = ::opendir(directory.c_str());
+  if (entries == nullptr) return;
+  const std::time_t now = std::time(nullptr);
+  const int descriptor = ::dirfd(entries);
+  while (const dirent* entry = ::readdir(entries)) {
+    struct stat status = {};
+    if (std::string_view(entry->d_name).starts_with(kTemporaryPrefix) &&
+        ::fstatat(descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+        now - status.st_mtim.tv_sec > kAbandonedAfterS)
+      ::unlinkat(descriptor, entry->d_name, 0);
+  }
+  ::closedir(entries);
+}
+
 // A flushed file of its own name beside `path`; removed on destruction unless it was moved away.
 class TemporaryFile {
  public:
@@ -127,6 +159,14 @@ class TemporaryFile {
 };
 
 }  // namespace
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) == 0) {
+    sweep(directory_of(path));
+  } else if (errno != ENOENT && errno != ENOTDIR && errno != EISDIR) {
+    fail_on(path, "remove", errno);
+  }
+}
 
 File::~File() {
   // Linux closes the descriptor even when it says EINTR.

@@ -49,4 +49,8 @@ void read_exactly(const OpenFile& open, const std::string& path, std::uint64_t o
 void replace(const std::string& path, std::span<const std::byte> bytes);
 bool create(const std::string& path, std::span<const std::byte> bytes);
 
+// Removes a file; one that is missing, or a directory, is left alone. Takes along the temporary files beside it whose
+// writer is dead: they are a day old.
+void remove_file(const std::string& path);
+
 }  // namespace hox::file_system
