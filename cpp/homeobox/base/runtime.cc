@@ -242,7 +242,7 @@ class Loop {
 
 void detail::parallel_for(Executor& executor, std::size_t n, const Body& body, const std::stop_token& stop) {
   if (n == 0) return;
-  const bool alone = n == 1 || executor.n_threads() == 1 || executor.owns_current_thread();
+  const bool alone = n == 1 || executor.n_threads() == 1;
   const auto loop = std::make_shared<Loop>(n, body);
   const std::stop_callback linked(stop, [&loop] { loop->stop().request_stop(); });
   if (!alone) {

@@ -24,6 +24,9 @@ class Bp128Codec final : public ArrayToBytesCodec {
     bp128::decode_range(spec_, encoded, 0, spec_.elements, out.data());
   }
   bool decodes_ranges() const noexcept override { return true; }
+  bool decodes_ranges_of(std::span<const std::byte> encoded) const noexcept override {
+    return bp128::decodes_ranges(encoded);
+  }
   void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,
                     std::byte* out) const override {
     bp128::decode_range(spec_, encoded, begin, end, out);

@@ -85,15 +85,17 @@ void decode_constant(const Header& header, std::span<const std::byte> encoded, c
   for (std::size_t at = 0; at < out.size(); at += size) std::memcpy(out.data() + at, &header.reference, size);
 }
 
-void decode_bytes(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
-                  std::span<std::byte> out) {
+void decode_raw(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec, std::uint64_t begin,
+                std::span<std::byte> out) {
   const std::span<const std::byte> body = verified_body(header, encoded);
-  if (header.mode == Mode::kRaw) {
-    if (body.size() != out.size())
-      fail<CorruptData>("bp128 chunk: {} bytes expected, {} found", out.size(), body.size());
-    std::copy(body.begin(), body.end(), out.begin());
-    return;
-  }
+  if (body.size() != spec.bytes())
+    fail<CorruptData>("bp128 chunk: {} bytes expected, {} found", spec.bytes(), body.size());
+  std::memcpy(out.data(), body.data() + begin * element_bytes(spec.dtype), out.size());
+}
+
+void decode_zstd(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
+                 std::span<std::byte> out) {
+  const std::span<const std::byte> body = verified_body(header, encoded);
   Bytes shuffled(out.size());
   decompress(body, shuffled);
   const std::size_t size = element_bytes(spec.dtype);

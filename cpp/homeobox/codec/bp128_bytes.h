@@ -20,12 +20,18 @@ void append_bytes(const ChunkSpec& spec, std::span<const std::byte> values, Byte
 // `fields`: one byte per delta field; `header` is that of mode delta.
 void append_zstd_delta(Header header, std::span<const std::byte> fields, Bytes& out);
 
-// --- decoding: each verifies the checksum and fills all of `out` (the chunk's size) ---
+// --- decoding: each verifies the checksum of the whole ---
+
+// Any number of elements.
 
 void decode_constant(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
                      std::span<std::byte> out);
-void decode_bytes(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
-                  std::span<std::byte> out);
+// The elements from `begin` on that fill `out`.
+void decode_raw(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec, std::uint64_t begin,
+                std::span<std::byte> out);
+// All elements.
+void decode_zstd(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
+                 std::span<std::byte> out);
 void decode_zstd_delta(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,
                        std::span<std::byte> out);
 

@@ -186,12 +186,12 @@ void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std
   const Header header = parse_header(encoded, spec.elements);
   switch (header.mode) {
     case Mode::kConstant:
-      return decode_part(spec, begin, end, out,
-                         [&](std::span<std::byte> all) { decode_constant(header, encoded, spec, all); });
+      return decode_constant(header, encoded, spec, {out, (end - begin) * element_bytes(spec.dtype)});
     case Mode::kRaw:
+      return decode_raw(header, encoded, spec, begin, {out, (end - begin) * element_bytes(spec.dtype)});
     case Mode::kZstd:
       return decode_part(spec, begin, end, out,
-                         [&](std::span<std::byte> all) { decode_bytes(header, encoded, spec, all); });
+                         [&](std::span<std::byte> all) { decode_zstd(header, encoded, spec, all); });
     case Mode::kZstdDelta:
       return decode_part(spec, begin, end, out,
                          [&](std::span<std::byte> all) { decode_zstd_delta(header, encoded, spec, all); });
@@ -204,6 +204,12 @@ void decode_range(const ChunkSpec& spec, std::span<const std::byte> encoded, std
   if (packed_end > begin) GroupedChunk(header, spec, encoded).decode(begin, packed_end, out);
   const std::size_t size = element_bytes(spec.dtype);
   std::memset(out + (packed_end - begin) * size, 0, (end - packed_end) * size);
+}
+
+bool decodes_ranges(std::span<const std::byte> encoded) noexcept {
+  if (encoded.size() < kHeaderBytes) return true;  // fails at once either way
+  const Mode mode = peek_header(encoded).mode;
+  return mode != Mode::kZstd && mode != Mode::kZstdDelta;
 }
 
 void prefetch_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end) noexcept {

@@ -26,6 +26,11 @@ class CodecChain {
 
   // Whether decode_range() costs about what it touches.
   bool decodes_ranges() const noexcept;
+  // The same of one encoded chunk. Where it is false, a reader of many ranges does better to keep the decoded chunk.
+  bool decodes_ranges_of(std::span<const std::byte> encoded) const noexcept {
+    return decodes_ranges() &&
+           (!bytes_codecs_.empty() || !array_codecs_.empty() || serializer_->decodes_ranges_of(encoded));
+  }
   // Elements [begin, end) of the chunk in C order into `out`; decodes the whole chunk where the codecs allow
   // nothing better. Verifies the checksums of what it reads.
   void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end, std::byte* out,

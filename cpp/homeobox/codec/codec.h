@@ -65,6 +65,8 @@ class ArrayToBytesCodec {
   virtual bool keeps_bytes() const noexcept { return false; }
   // True when decode_range costs about the blocks it touches, not the chunk.
   virtual bool decodes_ranges() const noexcept { return false; }
+  // The same of one encoded chunk, for codecs that choose per chunk. Reads nothing that malformed bytes lead astray.
+  virtual bool decodes_ranges_of(std::span<const std::byte>) const noexcept { return decodes_ranges(); }
   // Elements [begin, end) in C order, begin <= end <= elements; `out` has room for exactly these. Verifies the
   // checksum of what it reads. Only called when decodes_ranges().
   virtual void decode_range(std::span<const std::byte> encoded, std::uint64_t begin, std::uint64_t end,

@@ -1,6 +1,7 @@
 #include "homeobox/loader/batch_loader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <limits>
@@ -9,10 +10,11 @@
 #include <stop_token>
 #include <utility>
 
+#include "homeobox/base/checked.h"
 #include "homeobox/base/error.h"
 #include "homeobox/base/interrupt.h"
 #include "homeobox/base/runtime.h"
-#include "homeobox/ragged/convert.h"
+#include "homeobox/ragged/loaded_group.h"
 #include "homeobox/ragged/row_decoder.h"
 
 namespace hox::loader {
@@ -25,37 +27,48 @@ constexpr std::size_t kBatchesPerThread = 2;
 
 constexpr std::uint64_t round_up(std::uint64_t n_bytes) noexcept { return (n_bytes + 63) / 64 * 64; }
 
-void check_groups(std::span<const ragged::GatherGroup> groups, DataType dtype) {
-  for (const ragged::GatherGroup& group : groups) {
+void check_maps(std::span<const ragged::GatherGroup> groups) {
+  for (const ragged::GatherGroup& group : groups)
     if (group.columns->drops_features())
       fail<InvalidArgument>("loader: group of array {} leaves features out, which batches do not support",
                             group.indices->path());
-    if (group.columns->n_columns() != groups.front().columns->n_columns())
-      fail<InvalidArgument>("loader: {} columns, but the map of {} has {}", groups.front().columns->n_columns(),
-                            group.indices->path(), group.columns->n_columns());
-    ragged::check_conversion(group.values->metadata().dtype, dtype);
-  }
 }
 
 // Ranges are checked once here, so that no batch has to.
-void check_cells(std::span<const ragged::GatherGroup> groups, const CellPointers& cells) {
+void check_pointers(std::span<const ragged::GatherGroup> groups, const CellPointers& cells) {
   if (cells.begins.size() != cells.groups.size() || cells.lengths.size() != cells.groups.size())
     fail<InvalidArgument>("loader: {} cells, but {} begins and {} lengths", cells.groups.size(), cells.begins.size(),
                           cells.lengths.size());
   if (cells.groups.size() > std::numeric_limits<std::uint32_t>::max())
     fail<InvalidArgument>("loader: {} cells, more than 2^32 - 1", cells.groups.size());
-  for (std::size_t i = 0; i < cells.groups.size(); ++i) {
-    if (cells.groups[i] == kNoGroup) continue;
-    if (cells.groups[i] < 0 || static_cast<std::size_t>(cells.groups[i]) >= groups.size())
-      fail<OutOfRange>("loader: cell {} is in group {}, but there are {}", i, cells.groups[i], groups.size());
-    const auto& shape = groups[static_cast<std::size_t>(cells.groups[i])].indices->metadata().shape;
-    const std::int64_t n_elements = shape.size() == 1 ? static_cast<std::int64_t>(shape[0]) : 0;
-    if (cells.begins[i] < 0 || cells.begins[i] > n_elements ||
-        n_elements - cells.begins[i] < static_cast<std::int64_t>(cells.lengths[i]))
-      fail<OutOfRange>("loader: cell {} is elements {} to {} of a group of {}", i, cells.begins[i],
-                       cells.begins[i] + cells.lengths[i], n_elements);
+  constexpr std::size_t kSlice = 65536;  // keeps the ends, which only this check needs, small
+  std::vector<std::int64_t> ends;
+  for (std::size_t first = 0; first < cells.groups.size(); first += kSlice) {
+    const std::size_t n = std::min(kSlice, cells.groups.size() - first);
+    ends.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto end = checked_add<std::int64_t>(cells.begins[first + i], cells.lengths[first + i]);
+      if (!end) fail<OutOfRange>("loader: cell {} begins at element {}", first + i, cells.begins[first + i]);
+      ends[i] = *end;
+    }
+    ragged::check_cells(groups,
+                        {std::span(cells.groups).subspan(first, n), std::span(cells.begins).subspan(first, n), ends});
   }
 }
+
+// Marks the loader as in use for the length of a call. The callers release Python's lock, so two threads can meet.
+class InUse {
+ public:
+  explicit InUse(std::atomic_flag& flag) : flag_(flag) {
+    if (flag_.test_and_set()) fail<InvalidArgument>("loader: another thread is taking a batch; one consumer at a time");
+  }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+  ~InUse() { flag_.clear(); }
+
+ private:
+  std::atomic_flag& flag_;
+};
 
 }  // namespace
 
@@ -71,6 +84,7 @@ struct BatchLoader::Plan {
 
 struct BatchLoader::InFlight {
   Plan plan;
+  std::stop_token stop;  // of its epoch
   std::shared_ptr<RawBuffer> memory;
   // Guarded by Shared::mutex.
   bool done = false;
@@ -85,29 +99,26 @@ struct BatchLoader::Shared {
   LoaderOptions options;
   bool views = true;
   std::vector<ragged::LoadedGroup> viewed;  // with views: one source per group serves every batch
-  std::stop_source stop;
   std::mutex mutex;
   std::condition_variable_any changed;
 
   std::int64_t n_columns() const noexcept { return groups.empty() ? 0 : groups.front().columns->n_columns(); }
 
-  // The chunks of one batch, fetched.
-  std::vector<ragged::LoadedGroup> fetch(const Plan& plan, const ReadOptions& read_options) const {
-    std::vector<std::vector<std::int64_t>> begins(groups.size());
-    std::vector<std::vector<std::int64_t>> ends(groups.size());
+  // Rows of one batch, as the gather takes them.
+  struct Rows {
+    std::vector<std::int32_t> groups;
+    std::vector<std::int64_t> begins;
+    std::vector<std::int64_t> ends;
+    ragged::CellRanges ranges() const { return {groups, begins, ends}; }
+  };
+  Rows rows_of(const Plan& plan) const {
+    Rows rows;
     for (const std::uint32_t cell : plan.cells) {
-      if (cells.groups[cell] == kNoGroup) continue;
-      const auto group = static_cast<std::size_t>(cells.groups[cell]);
-      begins[group].push_back(cells.begins[cell]);
-      ends[group].push_back(cells.begins[cell] + cells.lengths[cell]);
+      rows.groups.push_back(cells.groups[cell]);
+      rows.begins.push_back(cells.begins[cell]);
+      rows.ends.push_back(cells.begins[cell] + (cells.groups[cell] == kNoGroup ? 0 : cells.lengths[cell]));
     }
-    std::vector<ragged::LoadedGroup> loaded;
-    loaded.reserve(groups.size());
-    for (std::size_t i = 0; i < groups.size(); ++i)
-      loaded.push_back({ragged::RangeSource(groups[i].indices, begins[i], ends[i], read_options),
-                        ragged::RangeSource(groups[i].values, begins[i], ends[i], read_options),
-                        groups[i].columns.get()});
-    return loaded;
+    return rows;
   }
 
   std::shared_ptr<const Batch> decode(InFlight& work, std::span<const ragged::LoadedGroup> loaded) const {
@@ -117,22 +128,14 @@ struct BatchLoader::Shared {
     auto* const offsets = reinterpret_cast<std::int64_t*>(memory);
     auto* const indices = reinterpret_cast<std::uint32_t*>(memory + work.plan.offsets_bytes);
     std::byte* const values = memory + work.plan.offsets_bytes + work.plan.indices_bytes;
-    std::vector<std::int32_t> group_of_cell(wanted.size());
-    std::vector<std::int64_t> begins(wanted.size());
-    std::vector<std::int64_t> ends(wanted.size());
+    const Rows rows = rows_of(work.plan);
     offsets[0] = 0;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      const std::uint32_t cell = wanted[i];
-      group_of_cell[i] = cells.groups[cell];
-      begins[i] = cells.begins[cell];
-      ends[i] = begins[i] + (cells.groups[cell] == kNoGroup ? 0 : cells.lengths[cell]);
-      offsets[i + 1] = offsets[i] + ends[i] - begins[i];
-    }
+    for (std::size_t i = 0; i < wanted.size(); ++i) offsets[i + 1] = offsets[i] + rows.ends[i] - rows.begins[i];
     batch->offsets = {offsets, wanted.size() + 1};
     batch->indices = {reinterpret_cast<const std::int32_t*>(indices), work.plan.n_entries};
     batch->values = {values, work.plan.n_entries * element_bytes(options.dtype)};
     ragged::RowDecoder decoder(n_columns(), options.dtype, options.row_order);
-    decoder.decode_cells(loaded, {group_of_cell, begins, ends}, 0, wanted.size(), batch->offsets, indices, values);
+    decoder.decode_cells(loaded, rows.ranges(), 0, wanted.size(), batch->offsets, indices, values);
     for (const ragged::GatherGroup& group : groups) group.indices->store().check_views();
     batch->cells = std::move(work.plan.cells);
     batch->memory = std::move(work.memory);
@@ -145,7 +148,7 @@ struct BatchLoader::Shared {
     std::shared_ptr<const Batch> batch;
     std::exception_ptr error;
     try {
-      check_stop(stop.get_token());
+      check_stop(work.stop);
       batch = make();
     } catch (...) {
       error = std::current_exception();
@@ -159,23 +162,27 @@ struct BatchLoader::Shared {
 };
 
 BatchLoader::BatchLoader(std::vector<ragged::GatherGroup> groups, CellPointers cells, LoaderOptions options)
-    : shared_(std::make_shared<Shared>()), order_(0, false), pool_(std::make_shared<BufferPool>(options.memory_bytes)) {
+    : shared_(std::make_shared<Shared>()),
+      fork_generation_(fork_generation()),
+      order_(0, false),
+      pool_(std::make_shared<BufferPool>(options.memory_bytes)) {
   if (options.batch_size == 0) fail<InvalidArgument>("loader: a batch size of 1 or more expected, found 0");
-  check_groups(groups, options.dtype);
-  check_cells(groups, cells);
+  ragged::check_groups(groups, options.dtype);
+  check_maps(groups);
+  check_pointers(groups, cells);
   order_ = EpochOrder(static_cast<std::uint32_t>(cells.groups.size()), options.shuffle);
   shared_->groups = std::move(groups);
   shared_->cells = std::move(cells);
   shared_->options = options;
   for (const ragged::GatherGroup& group : shared_->groups)
     shared_->views = shared_->views && group.indices->has_views() && group.values->has_views();
-  if (shared_->views) shared_->viewed = shared_->fetch({}, {});
-  restart(0);
+  if (shared_->views) shared_->viewed = ragged::load_groups(shared_->groups, {}, {});
+  begin_epoch(0);
 }
 
 BatchLoader::~BatchLoader() {
   // Tasks hold on to shared_ and end by themselves; those not yet begun see the stop.
-  shared_->stop.request_stop();
+  stop_.request_stop();
 }
 
 std::uint64_t BatchLoader::n_cells() const noexcept { return shared_->cells.groups.size(); }
@@ -188,9 +195,22 @@ std::uint64_t BatchLoader::n_batches() const noexcept {
 }
 
 void BatchLoader::restart(std::uint64_t epoch) {
-  in_flight_.clear();  // their tasks finish unheard and give their memory back
-  waiting_.reset();
+  refuse_after_fork(fork_generation_, "a loader");
+  const InUse in_use(busy_);
+  begin_epoch(epoch);
+}
+
+void BatchLoader::begin_epoch(std::uint64_t epoch) {
+  give_up();
   order_.restart(shared_->options.seed, epoch);
+}
+
+// Tasks in flight stop at their next look and give their memory back; nobody hears of them.
+void BatchLoader::give_up() {
+  stop_.request_stop();
+  stop_ = std::stop_source();
+  in_flight_.clear();
+  waiting_.reset();
 }
 
 bool BatchLoader::submit_next() {
@@ -212,28 +232,33 @@ bool BatchLoader::submit_next() {
   if (!memory) return false;
   auto work = std::make_shared<InFlight>();
   work->plan = std::move(*waiting_);
-  waiting_.reset();
   work->memory = std::move(memory);
-  in_flight_.push_back(work);
+  work->stop = stop_.get_token();
+  waiting_.reset();
+  submit(work);
+  in_flight_.push_back(std::move(work));
+  return true;
+}
+
+void BatchLoader::submit(const std::shared_ptr<InFlight>& work) {
   if (shared_->views) {
     Runtime::cpu().submit(
         [shared = shared_, work] { shared->complete(*work, [&] { return shared->decode(*work, shared->viewed); }); });
-  } else {
-    Runtime::io().submit([shared = shared_, work] {
-      try {
-        check_stop(shared->stop.get_token());
-        auto loaded = std::make_shared<const std::vector<ragged::LoadedGroup>>(
-            shared->fetch(work->plan, {shared->stop.get_token()}));
-        Runtime::cpu().submit(
-            [shared, work, loaded] { shared->complete(*work, [&] { return shared->decode(*work, *loaded); }); });
-      } catch (...) {
-        shared->complete(*work, [error = std::current_exception()]() -> std::shared_ptr<const Batch> {
-          std::rethrow_exception(error);
-        });
-      }
-    });
+    return;
   }
-  return true;
+  Runtime::io().submit([shared = shared_, work] {
+    try {
+      check_stop(work->stop);
+      auto loaded = std::make_shared<const std::vector<ragged::LoadedGroup>>(
+          ragged::load_groups(shared->groups, shared->rows_of(work->plan).ranges(), {work->stop}));
+      Runtime::cpu().submit(
+          [shared, work, loaded] { shared->complete(*work, [&] { return shared->decode(*work, *loaded); }); });
+    } catch (...) {
+      shared->complete(*work, [error = std::current_exception()]() -> std::shared_ptr<const Batch> {
+        std::rethrow_exception(error);
+      });
+    }
+  });
 }
 
 void BatchLoader::top_up() {
@@ -243,6 +268,8 @@ void BatchLoader::top_up() {
 }
 
 std::shared_ptr<const Batch> BatchLoader::next() {
+  refuse_after_fork(fork_generation_, "a loader");
+  const InUse in_use(busy_);
   top_up();
   if (in_flight_.empty()) return nullptr;
   const std::shared_ptr<InFlight> first = in_flight_.front();
@@ -252,8 +279,7 @@ std::shared_ptr<const Batch> BatchLoader::next() {
   }
   in_flight_.pop_front();
   if (first->error) {
-    in_flight_.clear();
-    waiting_.reset();
+    give_up();
     order_.finish();
     std::rethrow_exception(first->error);
   }

@@ -5,13 +5,16 @@
 // the order of the epoch whatever thread finished first. As many are in flight as keep the CPU pool busy, and never
 // more than the byte budget allows.
 //
-// next() and restart() are for one thread at a time; batches may go anywhere and outlive the loader.
+// next() and restart() are for one thread at a time, and a second one is refused; so is a child of fork(). Batches may
+// go anywhere and outlive the loader.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "homeobox/loader/buffer_pool.h"
@@ -69,10 +72,16 @@ class BatchLoader {
   struct Plan;
   struct InFlight;
   struct Shared;
+  void begin_epoch(std::uint64_t epoch);
+  void give_up();
   void top_up();
   bool submit_next();
+  void submit(const std::shared_ptr<InFlight>& work);
 
   std::shared_ptr<Shared> shared_;  // outlives the loader until its tasks have ended
+  unsigned fork_generation_;
+  std::atomic_flag busy_;
+  std::stop_source stop_;  // of the current epoch
   EpochOrder order_;
   std::shared_ptr<BufferPool> pool_;
   std::deque<std::shared_ptr<InFlight>> in_flight_;

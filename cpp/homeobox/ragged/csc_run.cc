@@ -87,10 +87,10 @@ CscRun BlockTransposer::transpose(const EntryBlock& block, const RangeSource& in
 void BlockTransposer::decode_indices(const RangeSource& indices, std::uint64_t begin, std::size_t n,
                                      std::uint32_t* out) {
   if (is_32_bit_integer(indices.dtype()))
-    return indices.decode(indices.locate(begin), n, reinterpret_cast<std::byte*>(out), scratch_);
+    return indices.decode(indices.locate(begin), n, reinterpret_cast<std::byte*>(out), scratch_, index_chunk_);
   const std::size_t bytes = element_bytes(indices.dtype());
   std::byte* const stored = with_room(decoded_, n * bytes);
-  indices.decode(indices.locate(begin), n, stored, scratch_);
+  indices.decode(indices.locate(begin), n, stored, scratch_, index_chunk_);
   for (std::size_t i = 0; i < n; ++i) {
     std::uint64_t value = 0;
     std::memcpy(&value, stored + i * bytes, bytes);
@@ -155,7 +155,7 @@ void BlockTransposer::place_layer(const EntryBlock& block, const RangeSource& la
   RawBuffer values(run.n_entries * bytes);
   std::byte* const decoded = with_room(decoded_, kPieceElements * bytes);
   for_each_piece(block, [&](std::uint64_t at, std::size_t n) {
-    layer.decode(layer.locate(block.begin + at), n, decoded, scratch_);
+    layer.decode(layer.locate(block.begin + at), n, decoded, scratch_, layer_chunk_);
     scatter_native(bytes, places_.data() + at, decoded, n, values.data());
     return true;
   });
@@ -169,7 +169,7 @@ bool BlockTransposer::place_narrow(const EntryBlock& block, const RangeSource& l
   std::byte* const decoded = with_room(decoded_, kPieceElements * element_bytes(layer.dtype()));
   std::uint32_t used_bits = 0;
   const bool all_narrow = for_each_piece(block, [&](std::uint64_t at, std::size_t n) {
-    layer.decode(layer.locate(block.begin + at), n, decoded, scratch_);
+    layer.decode(layer.locate(block.begin + at), n, decoded, scratch_, layer_chunk_);
     const auto bits = narrow_values(layer.dtype(), decoded, n, narrow_.data() + at);
     used_bits |= bits.value_or(0);
     return bits.has_value();

@@ -66,6 +66,8 @@ class BlockTransposer {
   std::vector<std::uint16_t> narrow_;
   RawBuffer decoded_;
   codec::Scratch scratch_;
+  RangeSource::DecodedChunk index_chunk_;
+  RangeSource::DecodedChunk layer_chunk_;
 };
 
 }  // namespace hox::ragged

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "homeobox/base/checked.h"
 #include "homeobox/base/error.h"
 #include "homeobox/base/runtime.h"
-#include "homeobox/ragged/convert.h"
+#include "homeobox/ragged/loaded_group.h"
 #include "homeobox/ragged/row_decoder.h"
 
 namespace hox::ragged {
@@ -18,52 +19,6 @@ struct Task {
   std::size_t first_cell;
   std::size_t last_cell;
 };
-
-void check_request(std::span<const GatherGroup> groups, const CellRanges& cells, DataType dtype) {
-  if (cells.begins.size() != cells.size() || cells.ends.size() != cells.size())
-    fail<InvalidArgument>("gather: {} cells, but {} begins and {} ends", cells.size(), cells.begins.size(),
-                          cells.ends.size());
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    const std::int32_t group = cells.group_of_cell[i];
-    if (group != kNoGroup && (group < 0 || static_cast<std::size_t>(group) >= groups.size()))
-      fail<OutOfRange>("gather: cell {} is in group {}, but there are {}", i, group, groups.size());
-  }
-  for (const GatherGroup& group : groups) {
-    if (group.columns->n_columns() != groups.front().columns->n_columns())
-      fail<InvalidArgument>("gather: a result of {} columns, but one group's map has {}",
-                            groups.front().columns->n_columns(), group.columns->n_columns());
-    const std::uint64_t n_indices = group.indices->metadata().shape.empty() ? 0 : group.indices->metadata().shape[0];
-    const std::uint64_t n_values = group.values->metadata().shape.empty() ? 0 : group.values->metadata().shape[0];
-    if (n_indices != n_values)
-      fail<CorruptData>("array {} has {} elements, but {} has {}", group.indices->path(), n_indices,
-                        group.values->path(), n_values);
-    if (info(group.indices->metadata().dtype).kind != 'u' && info(group.indices->metadata().dtype).kind != 'i')
-      fail<CorruptData>("array {}: indices of an integer type expected, {} found", group.indices->path(),
-                        name(group.indices->metadata().dtype));
-    check_conversion(group.values->metadata().dtype, dtype);
-  }
-}
-
-// Makes each group's chunks available; ranges are checked on the way.
-std::vector<LoadedGroup> load_groups(std::span<const GatherGroup> groups, const CellRanges& cells,
-                                     const ReadOptions& options) {
-  std::vector<std::vector<std::int64_t>> begins(groups.size());
-  std::vector<std::vector<std::int64_t>> ends(groups.size());
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (cells.group_of_cell[i] == kNoGroup) continue;
-    const auto group = static_cast<std::size_t>(cells.group_of_cell[i]);
-    begins[group].push_back(cells.begins[i]);
-    ends[group].push_back(cells.ends[i]);
-  }
-  std::vector<LoadedGroup> loaded;
-  loaded.reserve(groups.size());
-  for (std::size_t group = 0; group < groups.size(); ++group) {
-    loaded.push_back({RangeSource(groups[group].indices, begins[group], ends[group], options),
-                      RangeSource(groups[group].values, begins[group], ends[group], options),
-                      groups[group].columns.get()});
-  }
-  return loaded;
-}
 
 std::vector<Task> make_tasks(const CellRanges& cells) {
   std::vector<Task> tasks;
@@ -91,6 +46,16 @@ void check_views(std::span<const GatherGroup> groups) {
   }
 }
 
+// Memory for indptr.back() entries; both products are checked, since the ranges come from an atlas.
+void allocate_entries(CsrMatrix& matrix) {
+  const auto n_entries = static_cast<std::uint64_t>(matrix.indptr.back());
+  const auto index_bytes = checked_multiply<std::uint64_t>(n_entries, sizeof(std::int32_t));
+  const auto value_bytes = checked_multiply<std::uint64_t>(n_entries, element_bytes(matrix.dtype));
+  if (!index_bytes || !value_bytes) fail<InvalidArgument>("gather: {} entries do not fit in memory", n_entries);
+  matrix.indices = RawBuffer(*index_bytes);
+  matrix.data = RawBuffer(*value_bytes);
+}
+
 // Every row keeps all its entries: sizes are known, each row is decoded in its final place.
 CsrMatrix gather_all(std::span<const LoadedGroup> groups, const CellRanges& cells, DataType dtype, RowOrder order,
                      std::int64_t n_columns, const ReadOptions& options) {
@@ -99,11 +64,11 @@ CsrMatrix gather_all(std::span<const LoadedGroup> groups, const CellRanges& cell
   result.indptr.resize(cells.size() + 1);
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const std::int64_t n = cells.group_of_cell[i] == kNoGroup ? 0 : cells.ends[i] - cells.begins[i];
-    result.indptr[i + 1] = result.indptr[i] + n;
+    const auto sum = checked_add(result.indptr[i], n);
+    if (!sum) fail<InvalidArgument>("gather: the entries of {} cells overflow", i + 1);
+    result.indptr[i + 1] = *sum;
   }
-  const auto n_entries = static_cast<std::uint64_t>(result.indptr.back());
-  result.indices = RawBuffer(n_entries * sizeof(std::int32_t));
-  result.data = RawBuffer(n_entries * element_bytes(dtype));
+  allocate_entries(result);
   auto* const columns = result.indices.as<std::uint32_t>();
   std::byte* const values = result.data.data();
   const std::vector<Task> tasks = make_tasks(cells);
@@ -145,9 +110,7 @@ CsrMatrix gather_kept(std::span<const LoadedGroup> groups, const CellRanges& cel
       },
       options.stop);
   for (std::size_t i = 0; i < cells.size(); ++i) result.indptr[i + 1] += result.indptr[i];
-  const auto n_entries = static_cast<std::uint64_t>(result.indptr.back());
-  result.indices = RawBuffer(n_entries * sizeof(std::int32_t));
-  result.data = RawBuffer(n_entries * element_bytes(dtype));
+  allocate_entries(result);
   std::uint64_t at = 0;
   for (const Part& part : parts) {
     std::copy(part.columns.begin(), part.columns.end(), result.indices.as<std::uint32_t>() + at);
@@ -161,7 +124,8 @@ CsrMatrix gather_kept(std::span<const LoadedGroup> groups, const CellRanges& cel
 
 CsrMatrix gather_csr(std::span<const GatherGroup> groups, const CellRanges& cells, DataType dtype, RowOrder order,
                      const ReadOptions& options) {
-  check_request(groups, cells, dtype);
+  check_groups(groups, dtype);
+  check_cells(groups, cells);
   const std::vector<LoadedGroup> loaded = load_groups(groups, cells, options);
   const bool drops = std::any_of(groups.begin(), groups.end(),
                                  [](const GatherGroup& group) { return group.columns->drops_features(); });

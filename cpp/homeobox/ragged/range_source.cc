@@ -69,16 +69,39 @@ void RangeSource::prefetch(const Start& start, std::uint64_t n) const noexcept {
     array_->chain().prefetch_range(start.encoded.bytes, start.element, std::min(start.element + n, chunk_elements_));
 }
 
-void RangeSource::decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch) const {
+bool RangeSource::decodes_ranges(std::uint64_t element) const {
+  if (!array_->chain().decodes_ranges()) return false;
+  const Start start = locate(element);
+  return !start.encoded.present || array_->chain().decodes_ranges_of(start.encoded.bytes);
+}
+
+void RangeSource::decode_part(const Start& start, std::uint64_t n, std::byte* out, codec::Scratch& scratch,
+                              DecodedChunk& kept) const {
+  const codec::CodecChain& chain = array_->chain();
+  const std::size_t bytes = element_bytes(dtype());
+  try {
+    if (chain.decodes_ranges_of(start.encoded.bytes)) [[likely]]
+      return chain.decode_range(start.encoded.bytes, start.element, start.element + n, out, scratch);
+    if (kept.array != array_.get() || kept.chunk != start.chunk) {
+      kept.array = nullptr;
+      if (kept.elements.size() != chunk_elements_ * bytes) kept.elements = RawBuffer(chunk_elements_ * bytes);
+      chain.decode(start.encoded.bytes, {kept.elements.data(), kept.elements.size()}, scratch);
+      kept.array = array_.get();
+      kept.chunk = start.chunk;
+    }
+  } catch (const CorruptData&) {
+    array_->rethrow_with_context(start.chunk);
+  }
+  std::memcpy(out, kept.elements.data() + start.element * bytes, n * bytes);
+}
+
+void RangeSource::decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch,
+                         DecodedChunk& kept) const {
   const std::vector<std::byte>& fill = array_->metadata().fill_value;
   while (true) {
     const std::uint64_t n_here = std::min(n, chunk_elements_ - start.element);
     if (start.encoded.present) {
-      try {
-        array_->chain().decode_range(start.encoded.bytes, start.element, start.element + n_here, out, scratch);
-      } catch (const CorruptData&) {
-        array_->rethrow_with_context(start.chunk);
-      }
+      decode_part(start, n_here, out, scratch, kept);
     } else {
       for (std::uint64_t i = 0; i < n_here; ++i) std::memcpy(out + i * fill.size(), fill.data(), fill.size());
     }

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "homeobox/base/raw_buffer.h"
 #include "homeobox/zarr/array.h"
 
 namespace hox::ragged {
@@ -34,14 +35,25 @@ class RangeSource {
   static void prefetch_header(const Start& start) noexcept { __builtin_prefetch(start.encoded.bytes.data()); }
   void prefetch(const Start& start, std::uint64_t n) const noexcept;
 
+  // A chunk that decodes only as a whole, kept for the next range in it. One per reader and array.
+  struct DecodedChunk {
+    const zarr::Array* array = nullptr;  // outlives this
+    std::uint64_t chunk = 0;
+    RawBuffer elements;
+  };
+  // Whether the chunk of `element` decodes in parts.
+  bool decodes_ranges(std::uint64_t element) const;
+
   // `n` elements from `start`, which lie in an announced range, as stored. `out` is aligned for the element type.
-  void decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch) const;
+  void decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch, DecodedChunk& kept) const;
 
   DataType dtype() const noexcept { return array_->metadata().dtype; }
   const zarr::Array& array() const noexcept { return *array_; }
 
  private:
   zarr::ChunkView chunk(std::uint64_t index) const;
+  void decode_part(const Start& start, std::uint64_t n, std::byte* out, codec::Scratch& scratch,
+                   DecodedChunk& kept) const;
 
   std::shared_ptr<const zarr::Array> array_;
   bool views_;

@@ -1,8 +1,12 @@
 #include "homeobox/ragged/row_decoder.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
+#include <utility>
 
+#include "homeobox/base/checked.h"
 #include "homeobox/base/error.h"
 #include "homeobox/ragged/convert.h"
 
@@ -21,16 +25,36 @@ std::byte* with_room(RawBuffer& buffer, std::uint64_t n_bytes) {
 
 bool is_32_bit_integer(DataType dtype) noexcept { return dtype == DataType::kUint32 || dtype == DataType::kInt32; }
 
-// Indices of another integer type, checked: what does not fit in 32 bits cannot be a feature.
+// Indices of another integer type, checked: what is negative or beyond 32 bits cannot be a feature.
 void narrow_indices(const RangeSource& source, std::size_t cell, const std::byte* stored, std::size_t n,
                     std::uint32_t* columns) {
-  const std::size_t bytes = element_bytes(source.dtype());
-  for (std::size_t i = 0; i < n; ++i) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, stored + i * bytes, bytes);
-    if (value > 0xffffffffU)
-      fail<CorruptData>("array {}: entry {} of cell {} is {}, not a feature", source.array().path(), i, cell, value);
-    columns[i] = static_cast<std::uint32_t>(value);
+  const auto narrow = [&](auto type) {
+    using Index = decltype(type);
+    for (std::size_t i = 0; i < n; ++i) {
+      Index index;
+      std::memcpy(&index, stored + i * sizeof index, sizeof index);
+      const auto column = checked_cast<std::uint32_t>(index);
+      if (!column)
+        fail<CorruptData>("array {}: entry {} of cell {} is {}, not a feature", source.array().path(), i, cell,
+                          static_cast<std::int64_t>(index));
+      columns[i] = *column;
+    }
+  };
+  switch (source.dtype()) {
+    case DataType::kInt8:
+      return narrow(std::int8_t{});
+    case DataType::kInt16:
+      return narrow(std::int16_t{});
+    case DataType::kInt64:
+      return narrow(std::int64_t{});
+    case DataType::kUint8:
+      return narrow(std::uint8_t{});
+    case DataType::kUint16:
+      return narrow(std::uint16_t{});
+    case DataType::kUint64:
+      return narrow(std::uint64_t{});
+    default:
+      fail<CorruptData>("array {}: indices of {}", source.array().path(), name(source.dtype()));
   }
 }
 
@@ -46,10 +70,10 @@ RowDecoder::Row RowDecoder::locate(const LoadedGroup& group, std::uint64_t begin
 void RowDecoder::decode_columns(const Row& row, std::size_t cell, std::uint32_t* columns) {
   const RangeSource& source = row.group->indices;
   if (is_32_bit_integer(source.dtype())) {
-    source.decode(row.indices, row.n, reinterpret_cast<std::byte*>(columns), scratch_);
+    source.decode(row.indices, row.n, reinterpret_cast<std::byte*>(columns), scratch_, index_chunk_);
   } else {
     std::byte* const stored = with_room(stored_, row.n * element_bytes(source.dtype()));
-    source.decode(row.indices, row.n, stored, scratch_);
+    source.decode(row.indices, row.n, stored, scratch_, index_chunk_);
     narrow_indices(source, cell, stored, row.n, columns);
   }
   const std::size_t mapped = row.group->columns->apply({columns, row.n});
@@ -60,45 +84,63 @@ void RowDecoder::decode_columns(const Row& row, std::size_t cell, std::uint32_t*
 
 void RowDecoder::decode_values(const Row& row, std::byte* values) {
   const RangeSource& source = row.group->values;
-  if (source.dtype() == dtype_) return source.decode(row.values, row.n, values, scratch_);
+  if (source.dtype() == dtype_) return source.decode(row.values, row.n, values, scratch_, value_chunk_);
   std::byte* const stored = with_room(stored_, row.n * element_bytes(source.dtype()));
-  source.decode(row.values, row.n, stored, scratch_);
+  source.decode(row.values, row.n, stored, scratch_, value_chunk_);
   convert(source.dtype(), stored, dtype_, values, row.n);
 }
 
 void RowDecoder::decode_cells(std::span<const LoadedGroup> groups, const CellRanges& cells, std::size_t first,
                               std::size_t last, std::span<const std::int64_t> indptr, std::uint32_t* columns,
                               std::byte* values) {
+  visit_order_.resize(last - first);
+  std::iota(visit_order_.begin(), visit_order_.end(), first);
+  const auto has_data = [&](std::size_t cell) {
+    return cells.group_of_cell[cell] != kNoGroup && cells.begins[cell] != cells.ends[cell];
+  };
+  const auto group_of = [&](std::size_t cell) -> const LoadedGroup& {
+    return groups[static_cast<std::size_t>(cells.group_of_cell[cell])];
+  };
+  if (std::any_of(visit_order_.begin(), visit_order_.end(), [&](std::size_t cell) {
+        if (!has_data(cell)) return false;
+        const auto begin = static_cast<std::uint64_t>(cells.begins[cell]);
+        return !group_of(cell).indices.decodes_ranges(begin) || !group_of(cell).values.decodes_ranges(begin);
+      }))
+    std::sort(visit_order_.begin(), visit_order_.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(cells.group_of_cell[a], cells.begins[a]) < std::pair(cells.group_of_cell[b], cells.begins[b]);
+    });
+
   std::array<Row, kHeadersAhead> ring;
-  const auto row_of = [&](std::size_t cell) -> Row& { return ring[cell % kHeadersAhead]; };
-  const auto find = [&](std::size_t cell) {
-    if (cell >= last) return;
-    Row& row = row_of(cell);
+  const auto find = [&](std::size_t visit) {
+    if (visit >= visit_order_.size()) return;
+    const std::size_t cell = visit_order_[visit];
+    Row& row = ring[visit % kHeadersAhead];
     row.group = nullptr;
-    if (cells.group_of_cell[cell] == kNoGroup || cells.begins[cell] == cells.ends[cell]) return;
-    row = locate(groups[static_cast<std::size_t>(cells.group_of_cell[cell])],
-                 static_cast<std::uint64_t>(cells.begins[cell]), static_cast<std::uint64_t>(cells.ends[cell]));
+    if (!has_data(cell)) return;
+    row = locate(group_of(cell), static_cast<std::uint64_t>(cells.begins[cell]),
+                 static_cast<std::uint64_t>(cells.ends[cell]));
     RangeSource::prefetch_header(row.indices);
     RangeSource::prefetch_header(row.values);
   };
-  const auto prefetch = [&](std::size_t cell) {
-    if (cell >= last || row_of(cell).group == nullptr) return;
-    const Row& row = row_of(cell);
+  const auto prefetch = [&](std::size_t visit) {
+    if (visit >= visit_order_.size() || ring[visit % kHeadersAhead].group == nullptr) return;
+    const Row& row = ring[visit % kHeadersAhead];
     row.group->indices.prefetch(row.indices, row.n);
     row.group->values.prefetch(row.values, row.n);
   };
-  for (std::size_t cell = first; cell < first + kHeadersAhead; ++cell) find(cell);
-  for (std::size_t cell = first; cell < first + kBytesAhead; ++cell) prefetch(cell);
+  for (std::size_t visit = 0; visit < kHeadersAhead; ++visit) find(visit);
+  for (std::size_t visit = 0; visit < kBytesAhead; ++visit) prefetch(visit);
   const std::size_t value_bytes = element_bytes(dtype_);
-  for (std::size_t cell = first; cell < last; ++cell) {
-    prefetch(cell + kBytesAhead);
-    if (const Row& row = row_of(cell); row.group != nullptr) {
+  for (std::size_t visit = 0; visit < visit_order_.size(); ++visit) {
+    prefetch(visit + kBytesAhead);
+    if (const Row& row = ring[visit % kHeadersAhead]; row.group != nullptr) {
+      const std::size_t cell = visit_order_[visit];
       const auto at = static_cast<std::uint64_t>(indptr[cell]);
       decode_columns(row, cell, columns + at);
       decode_values(row, values + at * value_bytes);
       if (order_ == RowOrder::kCanonical) sorter_.sort({columns + at, row.n}, values + at * value_bytes, value_bytes);
     }
-    find(cell + kHeadersAhead);  // takes the place of this cell
+    find(visit + kHeadersAhead);  // takes the place of this cell
   }
 }
 

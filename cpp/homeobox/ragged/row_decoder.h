@@ -5,18 +5,10 @@
 #include <vector>
 
 #include "homeobox/ragged/column_map.h"
-#include "homeobox/ragged/gather.h"
-#include "homeobox/ragged/range_source.h"
+#include "homeobox/ragged/loaded_group.h"
 #include "homeobox/ragged/row_sorter.h"
 
 namespace hox::ragged {
-
-// A group with the encoded bytes of its arrays at hand.
-struct LoadedGroup {
-  RangeSource indices;
-  RangeSource values;
-  const ColumnMap* columns;
-};
 
 class RowDecoder {
  public:
@@ -49,7 +41,10 @@ class RowDecoder {
   RowOrder order_;
   RowSorter sorter_;
   codec::Scratch scratch_;
+  RangeSource::DecodedChunk index_chunk_;
+  RangeSource::DecodedChunk value_chunk_;
   RawBuffer stored_;  // elements before conversion
+  std::vector<std::size_t> visit_order_;
   std::vector<std::uint32_t> all_columns_;
   RawBuffer all_values_;
 };

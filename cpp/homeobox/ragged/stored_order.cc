@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "homeobox/base/error.h"
@@ -83,6 +84,10 @@ std::vector<std::uint32_t> invert_order(std::span<const std::uint32_t> order) {
 void reorder_rows(const CsrInput& input, std::span<const LayerInput> layers, std::int64_t n_features,
                   std::span<const std::uint32_t> stored_of_local, std::size_t first_row, std::size_t last_row,
                   std::uint32_t* stored) {
+  if (n_features < 0 || n_features > std::numeric_limits<std::uint32_t>::max())
+    fail<InvalidArgument>("n_features: 0 to 2^32 - 1 expected, found {}", n_features);
+  if (!stored_of_local.empty() && stored_of_local.size() != static_cast<std::size_t>(n_features))
+    fail<InvalidArgument>("a feature order of {} features expected, found {}", n_features, stored_of_local.size());
   if (first_row > last_row || last_row >= input.indptr.size())
     fail<InvalidArgument>("rows [{}, {}) of a matrix whose indptr has {} entries", first_row, last_row,
                           input.indptr.size());
