@@ -41,6 +41,7 @@ PYTHON_LAYERS = {
     "_obstore_bridge": _FOUNDATION,
     "datasets": set(),
     "codecs": _FOUNDATION,
+    "shard_reader": _FOUNDATION,
     "schema": _FOUNDATION,
     "catalog": _FOUNDATION | {"schema"},
     "query": _CATALOG,
@@ -52,7 +53,7 @@ PYTHON_LAYERS = {
     "dask": _FACADE,
     "cli": _FACADE | {"datasets"},
     # The package itself hands out the public names of the layers that `import homeobox` may load.
-    "homeobox": _FACADE | {"codecs", "datasets"},
+    "homeobox": _FACADE | {"codecs", "datasets", "shard_reader"},
 }
 
 # Third-party modules that only one layer may import, however late.

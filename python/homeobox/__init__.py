@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         register_spec,
         registered_feature_spaces,
     )
+    from homeobox.shard_reader import RustShardReader, ShardReader
 
 _MODULE_OF = {
     "homeobox.atlas": ["RaggedAtlas", "create_or_open_atlas"],
@@ -79,6 +80,7 @@ _MODULE_OF = {
         "register_spec",
         "registered_feature_spaces",
     ],
+    "homeobox.shard_reader": ["RustShardReader", "ShardReader"],
 }
 _LAZY = {name: module for module, names in _MODULE_OF.items() for name in names}
 _SUBMODULES = {"codecs", "datasets", "errors", "schema"}
@@ -101,6 +103,8 @@ __all__ = [
     "NotFoundError",
     "OutOfRangeError",
     "RaggedAtlas",
+    "RustShardReader",
+    "ShardReader",
     "SparseBatch",
     "SparseZarrPointer",
     "StoreError",
