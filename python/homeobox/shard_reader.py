@@ -47,10 +47,10 @@ class ShardReader:
     >>> import numpy as np, zarr
     >>> array = zarr.create_array({}, data=np.arange(100), chunks=(10,), shards=(50,))
     >>> values, lengths = ShardReader(array).read_ranges([95, 3], [100, 5])
-    >>> values
-    array([95, 96, 97, 98, 99,  3,  4])
-    >>> lengths
-    array([5, 2])
+    >>> values.tolist()
+    [95, 96, 97, 98, 99, 3, 4]
+    >>> lengths.tolist()
+    [5, 2]
     """
 
     def __init__(self, array: Any) -> None:
