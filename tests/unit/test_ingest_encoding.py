@@ -21,11 +21,12 @@ def names(codecs_json: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("n_entries", "shard"), [(1, 4096), (4096, 4096), (4097, 8192), (2_286_884, 2_289_664), (10**8, 4_194_304)]
+    ("n_entries", "shard"),
+    [(1, 12_288), (12_288, 12_288), (12_289, 24_576), (2_286_884, 2_297_856), (10**8, 4_190_208)],
 )
 def test_shards_of_packed_arrays_follow_the_array(n_entries, shard):
     plan = make_encoding("bp128", 1, None, None).plan_indices(n_entries)
-    assert plan.chunk_shape == (4096,)
+    assert plan.chunk_shape == (12_288,)
     assert plan.shard_shape == (shard,)
     assert names(plan.codecs_json) == ["homeobox.bp128"]
 
@@ -50,8 +51,8 @@ def test_dense_rows_are_cut_on_axis_0():
     assert plan.shard_shape == (41_943_040 // 14 // 2925 * 2925, 14)
     assert names(plan.codecs_json)[1] == "zstd"
     packed = make_encoding("bp128", 2, None, None).plan_values((1000, 14), np.dtype("int32"))
-    assert packed.chunk_shape == (292, 14)
-    assert packed.shard_shape == (1168, 14)
+    assert packed.chunk_shape == (877, 14)
+    assert packed.shard_shape == (1754, 14)
     wide = make_encoding("bp128", 2, None, None).plan_values((3, 50_000), np.dtype("float32"))
     assert (wide.chunk_shape, wide.shard_shape) == ((1, 50_000), (3, 50_000))
 
@@ -60,7 +61,7 @@ def test_the_caller_decides_and_sidecars_do_not_follow():
     encoding = make_encoding("bp128", 1, [128], [512])
     assert encoding.plan_indices(10_000).chunk_shape == (128,)
     assert encoding.plan_indices(10_000).shard_shape == (512,)
-    assert encoding.plan_sidecar(10, np.dtype("int64")).chunk_shape == (4096,)
+    assert encoding.plan_sidecar(10, np.dtype("int64")).chunk_shape == (12_288,)
 
 
 @pytest.mark.parametrize(
