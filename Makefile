@@ -25,7 +25,7 @@ CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h')
 BUILD_FILES := CMakeLists.txt pyproject.toml $(wildcard cmake/*)
 PYTHON_NAMES := $(shell find python -name '*.py' -o -name '*.pyi' | sort)
 
-.PHONY: setup build test test-cpp test-python lint format types asan tsan fuzz bench golden wheel stubs docs check quickstart clean
+.PHONY: setup build test test-cpp test-python lint format types asan tsan neon-test fuzz bench golden wheel stubs docs check quickstart clean
 
 setup: $(VENV)/.test
 build: $(VENV)/.package
@@ -85,6 +85,10 @@ asan tsan: $(VENV)/.tools
 	cmake --preset $@
 	cmake --build --preset $@
 	ctest --preset $@
+
+# The C++ tests as 64-bit Arm code under qemu; not part of `make test`, since it needs a cross compiler.
+neon-test: $(VENV)/.tools
+	tools/test_aarch64.sh
 
 # Seconds for each target; finds are kept in fuzz-out/.
 FUZZ_SECONDS ?= 30

@@ -34,6 +34,9 @@ constexpr std::array kCodecs = {
     R"([{"name": "numcodecs.fixedscaleoffset", "configuration": {"offset": 1, "scale": 10, "astype": "f4"}}, "bytes"])",
     R"(["bytes", {"name": "homeobox.bitpacking", "configuration": {"transform": "delta", "element_size": 4}}])",
     R"([{"name": "homeobox.bp128", "configuration": {"version": 1}}])",
+    R"(["bytes", {"name": "homeobox.bitpacking", "configuration": {"transform": "delta_zigzag", "element_size": 8}}])",
+    R"([{"name": "bytes", "configuration": {"endian": "big"}}, "crc32c", "crc32c"])",
+    R"(["bytes", "zstd", "gzip", "zstd"])",
 };
 
 const std::vector<CodecChain>& chains() {

@@ -131,7 +131,7 @@ def test_a_few_cells_of_a_warm_atlas_cost_two_requests(atlas):
     store.reset()
     fresh.query().offset(1000).limit(5).to_anndata()
     assert store.requests == 2
-    assert store.bytes_read < 15_000
+    assert store.bytes_read < 25_000  # one chunk of each array
 
 
 @pytest.mark.parametrize(("limit", "offset", "n"), [(0, 0, 0), (10, 0, 10), (10_000, 6470, 4), (5, 9999, 0)])

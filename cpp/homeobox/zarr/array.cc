@@ -80,7 +80,7 @@ struct Array::Impl {
     }
   }
 
-  // The object as addressable memory, with its index.
+  // The object of a sharded array as addressable memory, with its index.
   LoadedShard load_view(std::uint64_t shard) const {
     const std::string key = shard_key(shard);
     std::optional<Buffer> object = store->view(key);
@@ -91,10 +91,6 @@ struct Array::Impl {
       return {};
     }
     const std::uint64_t size = object->size();
-    if (!metadata.is_sharded) {
-      check_shard_bytes(shard, object->bytes());
-      return {std::move(*object), {ChunkExtent{0, size}}};
-    }
     check_shard(shard, size);
     const std::uint64_t index_bytes =
         std::min(size, shard_index_bytes(grid.chunks_per_shard(), metadata.index_encoding));
@@ -118,7 +114,7 @@ struct Array::Impl {
     if (!size) return {};
     const ByteRange range{0, std::min(*size, index_bytes)};
     const auto head = store->read_ranges(key, std::span(&range, 1), options);
-    if (!head) return {};
+    if (!head) fail<StoreError>("array {}, shard {}: gone while its index was read", path, key);
     return {{}, parse_index(shard, head->front().bytes(), *size)};
   }
 
