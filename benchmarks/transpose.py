@@ -1,6 +1,7 @@
 """Transposition of a packed group on disk, CSR to CSC: speed and memory, and SciPy's on unpacked arrays beside it.
 
-    python benchmarks/transpose.py [--counts 1e8] [--data pbmc3k|synthetic] [--memory 512MiB] [--scipy N] [--json FILE]
+    python benchmarks/transpose.py [--counts 1e8] [--data pbmc3k|synthetic] [--codec bp128|bitpacking]
+        [--memory 512MiB] [--scipy N] [--json FILE]
 
 Writes the group as an ingest does, then transposes it in a process of its own, whose memory is watched: `rss_growth`
 is the largest resident size above that before the call, `anonymous_growth` the part of it that is not pages of files.
@@ -24,10 +25,11 @@ import time
 import numpy as np
 
 from homeobox import _core
+from homeobox.ingest.csc_arrays import plan_copy
+from homeobox.ingest.encoding import Codec, Encoding
+from homeobox.schema import get_spec
+from homeobox.schema.byte_sizes import parse_bytes
 
-CHUNK_ELEMENTS = 12_288
-SHARD_ELEMENTS = CHUNK_ELEMENTS * 341
-BP128 = json.dumps([{"name": "homeobox.bp128", "configuration": {"version": 1}}])
 MIB = 1 << 20
 
 
@@ -53,24 +55,28 @@ def synthetic() -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     )
 
 
-def write_group(folder: pathlib.Path, data: str, n_counts: int) -> None:
+def write_group(folder: pathlib.Path, data: str, codec: Codec, n_counts: int) -> None:
     lengths, indices, values, n_genes = globals()[data]()
     repeats = max(1, round(n_counts / len(indices)))
     indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    order = _core.feature_order(np.bincount(indices, weights=values, minlength=n_genes))
+    order = None
+    if codec == "bp128":
+        order = _core.feature_order(np.bincount(indices, weights=values, minlength=n_genes))
     stored, (values,) = _core.reorder_csr(indptr, indices, [values], n_genes, order)
-    store = _core.FileStore(str(folder))
-    shape = [repeats * len(stored)]
-    for name, part in [("indices", stored), ("layers/counts", values)]:
-        path = f"g/csr/{name}"
-        writer = _core.ArrayWriter(store, path, part.dtype.name, shape, [CHUNK_ELEMENTS], [SHARD_ELEMENTS], BP128)
+    store, encoding, n_entries = _core.FileStore(str(folder)), Encoding(codec), repeats * len(stored)
+    plans = [encoding.plan_indices(n_entries), encoding.plan_values((n_entries,), values.dtype)]
+    for name, part, plan in zip(["indices", "layers/counts"], [stored, values], plans, strict=True):
+        shapes = [list(plan.shape), list(plan.chunk_shape), list(plan.shard_shape)]
+        writer = _core.ArrayWriter(store, f"g/csr/{name}", part.dtype.name, *shapes, plan.codecs_json)
         for _ in range(repeats):
             writer.append(part)
         writer.finish()
-    _core.write_array(store, "g/csr/feature_order", order, [CHUNK_ELEMENTS], [CHUNK_ELEMENTS * 8], BP128)
-    row_bounds = np.concatenate([[0], np.cumsum(np.tile(lengths, repeats), dtype=np.int64)])
-    np.save(folder / "row_bounds.npy", row_bounds)
-    (folder / "n_genes").write_text(str(n_genes))
+    if order is not None:
+        plan = encoding.plan_sidecar(n_genes, order.dtype)
+        shapes = [list(plan.chunk_shape), list(plan.shard_shape)]
+        _core.write_array(store, "g/csr/feature_order", order, *shapes, plan.codecs_json)
+    np.save(folder / "row_bounds.npy", np.concatenate([[0], np.cumsum(np.tile(lengths, repeats), dtype=np.int64)]))
+    (folder / "facts.json").write_text(json.dumps({"data": data, "codec": codec, "n_genes": n_genes}))
 
 
 class MemoryWatch:
@@ -106,21 +112,21 @@ class MemoryWatch:
 def transpose(folder: pathlib.Path, memory_bytes: int) -> dict[str, float]:
     """One transposition in this process, which has done nothing else."""
     row_bounds = np.load(folder / "row_bounds.npy")
-    n_genes = int((folder / "n_genes").read_text())
+    facts = json.loads((folder / "facts.json").read_text())
     store = _core.FileStore(str(folder))
-    arrays = [(f"csc/{name}", CHUNK_ELEMENTS, SHARD_ELEMENTS, BP128) for name in ("indices", "layers/counts", "indptr")]
     for key, _ in store.list("g/csc/"):
         store.remove(key)
+    plan = plan_copy(store, "g", get_spec("gene_expression"), "counts", facts["n_genes"], None, None)
     usage, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     with MemoryWatch() as memory:
         objects = _core.transpose_csr(
             store,
             "g",
             row_bounds,
-            n_genes,
-            [("csr/layers/counts", arrays[1])],
-            arrays[0],
-            arrays[2],
+            plan.n_features,
+            [(plan.layer_source, plan.layer)],
+            plan.rows,
+            plan.feature_bounds,
             memory_bytes=memory_bytes,
             scratch_directory=str(folder),
         )
@@ -128,6 +134,7 @@ def transpose(folder: pathlib.Path, memory_bytes: int) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_SELF)
     n_counts = int(row_bounds[-1])
     return {
+        **facts,
         "counts": n_counts,
         "seconds": seconds,
         "counts_per_s": n_counts / seconds,
@@ -147,21 +154,18 @@ def scipy_counts_per_s(folder: pathlib.Path, n_counts: int) -> float:
     store = _core.FileStore(str(folder))
     indices = _core.Array.open(store, "g/csr/indices").read([0], [n]).astype(np.int32)
     values = _core.Array.open(store, "g/csr/layers/counts").read([0], [n])
-    shape = (n_rows, int((folder / "n_genes").read_text()))
+    shape = (n_rows, json.loads((folder / "facts.json").read_text())["n_genes"])
     matrix = sp.csr_matrix((values, indices, row_bounds[: n_rows + 1].astype(np.int32)), shape=shape)
     begin = time.perf_counter()
     matrix.tocsc()
     return n / (time.perf_counter() - begin)
 
 
-def parse_bytes(text: str) -> int:
-    return int(float(text.removesuffix("MiB"))) * MIB
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=float, default=1e8)
     parser.add_argument("--data", choices=["pbmc3k", "synthetic"], default="synthetic")
+    parser.add_argument("--codec", choices=["bp128", "bitpacking"], default="bp128")
     parser.add_argument("--memory", default="512MiB")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--scipy", type=float, default=1e7, help="counts that SciPy transposes; 0: none")
@@ -174,19 +178,19 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(options.keep or scratch)
-        if not (folder / "n_genes").exists():
+        if not (folder / "facts.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            write_group(folder, options.data, int(options.counts))
+            write_group(folder, options.data, options.codec, int(options.counts))
         lines = []
         for _ in range(options.repeat):
             load = os.getloadavg()[0]
             command = [sys.executable, __file__, "--only", str(folder), "--memory", options.memory]
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            lines.append({"data": options.data, "memory": options.memory, "load": load, **result})
+            lines.append({"memory": options.memory, "load": load, **result})
             print(json.dumps(lines[-1]), flush=True)
         if options.scipy:
             rate = scipy_counts_per_s(folder, int(options.scipy))
-            lines.append({"data": options.data, "scipy_counts_per_s": rate, "load": os.getloadavg()[0]})
+            lines.append({"scipy_counts_per_s": rate, "load": os.getloadavg()[0]})
             print(json.dumps(lines[-1]))
     if options.json:
         with open(options.json, "a") as file:

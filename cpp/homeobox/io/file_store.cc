@@ -14,6 +14,7 @@
 
 #include "homeobox/base/error.h"
 #include "homeobox/base/interrupt.h"
+#include "homeobox/base/page_buffer.h"
 #include "homeobox/io/file_system.h"
 #include "homeobox/io/key.h"
 #include "homeobox/io/mapped_file.h"
@@ -23,13 +24,26 @@ namespace {
 
 using file_system::OpenFile;
 
+// Reads of this size get pages of their own. I/O threads have an allocator arena each, and sixteen that keep what was
+// freed after a large read are a hundred megabytes that nobody uses.
+constexpr std::uint64_t kPagedBytes = std::uint64_t{1} << 20;
+
 // Memory for bytes that are about to be read, without filling it with zeros first.
 struct Block {
-  std::shared_ptr<std::byte[]> owner;
+  std::shared_ptr<void> owner;
   std::span<std::byte> bytes;
 
-  explicit Block(std::uint64_t n_bytes)
-      : owner(std::make_shared_for_overwrite<std::byte[]>(n_bytes)), bytes(owner.get(), n_bytes) {}
+  explicit Block(std::uint64_t n_bytes) {
+    if (n_bytes < kPagedBytes) {
+      auto memory = std::make_shared_for_overwrite<std::byte[]>(n_bytes);
+      bytes = {memory.get(), n_bytes};
+      owner = std::move(memory);
+    } else {
+      auto memory = std::make_shared<PageBuffer>(n_bytes);
+      bytes = {memory->data(), n_bytes};
+      owner = std::move(memory);
+    }
+  }
   Buffer buffer() const { return Buffer(owner, bytes); }
 };
 

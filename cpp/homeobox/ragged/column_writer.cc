@@ -3,29 +3,29 @@
 #include <algorithm>
 #include <array>
 
-#include "homeobox/base/raw_buffer.h"
+#include "homeobox/base/page_buffer.h"
 #include "homeobox/ragged/overlap.h"
 
 namespace hox::ragged {
 namespace {
 
 // Threads that share the reading of spilled pieces: one alone would wait for a cold disk between its reads.
-constexpr std::size_t kReadTasks = 4;
+constexpr std::size_t kLoaders = 4;
 
 // A joined range, in memory for the largest of `ranges`.
 struct Slab {
   Slab(std::span<const CscRange> ranges, const ColumnArrays& arrays) {
     std::uint64_t most = 0;
     for (const CscRange& range : ranges) most = std::max(most, range.n_entries);
-    if (arrays.rows) rows = RawBuffer(most * sizeof(std::uint32_t));
+    if (arrays.rows) rows = PageBuffer(most * sizeof(std::uint32_t));
     for (const DataType dtype : arrays.layer_dtypes) {
       layers.emplace_back(most * element_bytes(dtype));
       layer_data.push_back(layers.back().data());
     }
   }
 
-  RawBuffer rows;
-  std::vector<RawBuffer> layers;
+  PageBuffer rows;
+  std::vector<PageBuffer> layers;
   std::vector<std::byte*> layer_data;
 };
 
@@ -35,17 +35,17 @@ void append(zarr::ArrayWriter& writer, const std::byte* data, std::uint64_t n_en
 
 }  // namespace
 
-void write_columns(const RunStore& runs, const ColumnArrays& arrays, std::uint64_t range_entries,
+void write_columns(const RunStore& runs, const ColumnArrays& arrays, const TransposePlan& plan,
                    const std::function<void(std::uint64_t)>& on_progress, const std::stop_token& stop) {
-  const std::vector<CscRange> ranges = split_into_ranges(runs, range_entries);
+  const std::vector<CscRange> ranges = split_into_ranges(runs, plan.range_entries, plan.range_features);
   if (ranges.empty()) return;
-  std::array<CscMerge, 2> merges = {CscMerge(runs, arrays.layer_dtypes), CscMerge(runs, arrays.layer_dtypes)};
+  std::array<CscMerge, 2> merges = {CscMerge(runs, arrays.layer_dtypes, kLoaders),
+                                    CscMerge(runs, arrays.layer_dtypes, kLoaders)};
   Slab slab(ranges, arrays);
 
   OverlapStages stages;
-  for (std::size_t task = 0; task < kReadTasks; ++task)
-    stages.read.emplace_back(
-        [&, task](std::size_t i, const std::stop_token&) { merges[i % 2].load(task, kReadTasks); });
+  for (std::size_t loader = 0; loader < kLoaders; ++loader)
+    stages.read.emplace_back([&, loader](std::size_t i, const std::stop_token&) { merges[i % 2].load(loader); });
   stages.compute = [&](std::size_t i, const std::stop_token& step_stop) {
     merges[i % 2].merge(arrays.rows ? slab.rows.as<std::uint32_t>() : nullptr, slab.layer_data, step_stop);
     const std::uint64_t n = ranges[i].n_entries;

@@ -13,6 +13,7 @@
 
 #include "homeobox/ragged/csc_merge.h"
 #include "homeobox/ragged/run_store.h"
+#include "homeobox/ragged/transpose_plan.h"
 #include "homeobox/zarr/array_writer.h"
 
 namespace hox::ragged {
@@ -25,7 +26,7 @@ struct ColumnArrays {
 };
 
 // Appends all entries to the arrays and leaves them unfinished. `on_progress` is told how many entries are done.
-void write_columns(const RunStore& runs, const ColumnArrays& arrays, std::uint64_t range_entries,
+void write_columns(const RunStore& runs, const ColumnArrays& arrays, const TransposePlan& plan,
                    const std::function<void(std::uint64_t)>& on_progress, const std::stop_token& stop);
 
 }  // namespace hox::ragged

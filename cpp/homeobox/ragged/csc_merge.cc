@@ -1,8 +1,10 @@
 #include "homeobox/ragged/csc_merge.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "homeobox/base/checked.h"
 #include "homeobox/base/runtime.h"
 #include "homeobox/ragged/narrow_values.h"
 
@@ -29,7 +31,7 @@ void widen_rows(const std::uint16_t* in, std::uint64_t first_row, std::span<cons
 
 }  // namespace
 
-std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_entries) {
+std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_entries, std::uint32_t max_features) {
   std::vector<CscRange> ranges;
   const std::span<const std::uint64_t> totals = runs.totals();
   const auto n_features = static_cast<std::uint32_t>(totals.size());
@@ -38,9 +40,8 @@ std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_
     if (open.n_entries > 0) ranges.push_back(open);
     open = {next_feature, next_feature, 0, runs.n_runs(), 0};
   };
-  RawBuffer room;
   for (std::uint32_t feature = 0; feature < n_features; ++feature) {
-    if (open.n_entries + totals[feature] > max_entries) close(feature);
+    if (open.n_entries + totals[feature] > max_entries || feature - open.feature_begin == max_features) close(feature);
     open.feature_end = feature + 1;
     if (totals[feature] <= max_entries) {
       open.n_entries += totals[feature];
@@ -48,6 +49,8 @@ std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_
     }
     open.run_end = 0;
     for (std::size_t run = 0; run < runs.n_runs(); ++run) {
+      std::array<std::byte, 2 * sizeof(std::uint32_t)> memory;
+      std::byte* room = memory.data();
       const auto offsets = as_offsets(runs.offsets(run, feature, 2, room));
       const std::uint64_t n = offsets[1] - offsets[0];
       if (open.n_entries + n > max_entries && open.n_entries > 0) {
@@ -63,28 +66,55 @@ std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_
   return ranges;
 }
 
-CscMerge::CscMerge(const RunStore& runs, std::vector<DataType> layers) : runs_(runs), layers_(std::move(layers)) {}
+CscMerge::CscMerge(const RunStore& runs, std::vector<DataType> layers, std::size_t n_loaders)
+    : runs_(runs), layers_(std::move(layers)), rooms_(n_loaders) {}
 
 void CscMerge::start(const CscRange& range) {
   range_ = range;
-  pieces_.resize(std::max(pieces_.size(), range.run_end - range.run_begin));
+  pieces_.resize(range.run_end - range.run_begin);
 }
 
-void CscMerge::load(std::size_t first, std::size_t step) {
-  for (std::size_t i = first; i < range_.run_end - range_.run_begin; i += step) {
-    Piece& piece = pieces_[i];
-    const std::size_t run = range_.run_begin + i;
-    const std::uint32_t n_features = range_.feature_end - range_.feature_begin;
-    piece.offsets = runs_.offsets(run, range_.feature_begin, n_features + 1, piece.offsets_room);
-    const std::span<const std::uint32_t> offsets = as_offsets(piece.offsets);
-    const std::uint32_t begin = offsets.front();
-    const std::uint32_t n = offsets.back() - begin;
-    piece.rows = runs_.rows(run, begin, n, piece.rows_room);
-    piece.values_room.resize(layers_.size());
+void CscMerge::load(std::size_t loader) {
+  Room& room = rooms_[loader];
+  room.offsets.reset();
+  room.entries.reset();
+  const std::uint32_t n_features = range_.feature_end - range_.feature_begin;
+  const auto padded = [](std::uint64_t n_bytes) {
+    return ceil_divide<std::uint64_t>(n_bytes, RunStore::kRoomAlignment) * RunStore::kRoomAlignment;
+  };
+  // Calls visit(piece, run) for this loader's share of the runs.
+  const auto for_each_run = [&](auto visit) {
+    for (std::size_t i = loader; i < pieces_.size(); i += rooms_.size()) visit(pieces_[i], range_.run_begin + i);
+  };
+
+  std::uint64_t n_bytes = 0;
+  for_each_run([&](Piece&, std::size_t run) {
+    if (runs_.is_spilled(run)) n_bytes += padded((std::uint64_t{n_features} + 1) * sizeof(std::uint32_t));
+  });
+  room.offsets = PageBuffer(n_bytes);
+  std::byte* next = room.offsets.data();
+  n_bytes = 0;
+  for_each_run([&](Piece& piece, std::size_t run) {
+    piece.offsets = runs_.offsets(run, range_.feature_begin, n_features + 1, next);
+    if (!runs_.is_spilled(run)) return;
+    const std::uint64_t n = piece.n_entries();
+    n_bytes += padded(n * sizeof(std::uint16_t));
+    for (std::size_t layer = 0; layer < layers_.size(); ++layer) n_bytes += padded(n * runs_.value_bytes(run, layer));
+  });
+  room.entries = PageBuffer(n_bytes);
+  next = room.entries.data();
+  for_each_run([&](Piece& piece, std::size_t run) {
+    const std::uint32_t begin = as_offsets(piece.offsets).front();
+    piece.rows = runs_.rows(run, begin, piece.n_entries(), next);
     piece.values.resize(layers_.size());
     for (std::size_t layer = 0; layer < layers_.size(); ++layer)
-      piece.values[layer] = runs_.values(run, layer, begin, n, piece.values_room[layer]);
-  }
+      piece.values[layer] = runs_.values(run, layer, begin, piece.n_entries(), next);
+  });
+}
+
+std::uint32_t CscMerge::Piece::n_entries() const {
+  const std::span<const std::uint32_t> bounds = as_offsets(offsets);
+  return bounds.back() - bounds.front();
 }
 
 std::vector<CscMerge::Share> CscMerge::split_into_shares() const {

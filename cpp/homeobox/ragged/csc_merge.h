@@ -21,17 +21,19 @@ struct CscRange {
   std::uint64_t n_entries;
 };
 
-// Ranges of at most `max_entries`, or of one run's share of one feature if that alone is more.
-std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_entries);
+// Ranges of at most `max_entries`, or of one run's share of one feature if that alone is more, and of at most
+// `max_features`.
+std::vector<CscRange> split_into_ranges(const RunStore& runs, std::uint64_t max_entries, std::uint32_t max_features);
 
-// The pieces of one range, at hand in memory. Loaded, merged, then loaded with another range: keeps its memory.
+// The pieces of one range, at hand in memory. Started, loaded and merged, then started with another range.
 class CscMerge {
  public:
-  CscMerge(const RunStore& runs, std::vector<DataType> layers);
+  // `n_loaders` threads share each load.
+  CscMerge(const RunStore& runs, std::vector<DataType> layers, std::size_t n_loaders);
 
   void start(const CscRange& range);
-  // Reads the pieces of each `step`-th run of the range from the `first`-th on, so that some threads share a load.
-  void load(std::size_t first, std::size_t step);
+  // One loader's part. All must be done before merge().
+  void load(std::size_t loader);
   // Writes the range's entries: row numbers unless `rows` is null, and each layer's values in its own dtype. Spreads
   // over the CPU pool. Throws Cancelled.
   void merge(std::uint32_t* rows, std::span<std::byte* const> values, const std::stop_token& stop) const;
@@ -39,12 +41,16 @@ class CscMerge {
  private:
   // One run's share of the range.
   struct Piece {
-    RawBuffer offsets_room;
-    RawBuffer rows_room;
-    std::vector<RawBuffer> values_room;
     std::span<const std::byte> offsets;  // uint32, one more than features
     std::span<const std::byte> rows;     // uint16
     std::vector<std::span<const std::byte>> values;
+
+    std::uint32_t n_entries() const;
+  };
+  // What one loader read from the file.
+  struct Room {
+    PageBuffer offsets;
+    PageBuffer entries;
   };
   // Features [begin, end) of the range, whose entries begin at `target` of the result.
   struct Share {
@@ -59,6 +65,7 @@ class CscMerge {
   std::vector<DataType> layers_;
   CscRange range_{};
   std::vector<Piece> pieces_;
+  std::vector<Room> rooms_;
 };
 
 }  // namespace hox::ragged

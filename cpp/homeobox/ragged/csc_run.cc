@@ -13,8 +13,11 @@ constexpr std::uint64_t kMaxBlockRows = 65536;
 // Elements that are decoded and looked at while they are in the first-level cache or near it.
 constexpr std::size_t kPieceElements = 12288;
 
-std::byte* with_room(RawBuffer& buffer, std::uint64_t n_bytes) {
-  if (buffer.size() < n_bytes) buffer = RawBuffer(n_bytes);
+std::byte* with_room(PageBuffer& buffer, std::uint64_t n_bytes) {
+  if (buffer.size() < n_bytes) {
+    buffer.reset();
+    buffer = PageBuffer(n_bytes);
+  }
   return buffer.data();
 }
 
@@ -40,7 +43,7 @@ void scatter_native(std::size_t bytes, const std::uint32_t* places, const std::b
   }
 }
 
-// Calls visit(first entry of the piece relative to the block, number of entries).
+// Calls visit(first entry of the piece relative to the block, number of entries), until one answers false.
 template <class Visit>
 bool for_each_piece(const EntryBlock& block, Visit visit) {
   const std::uint64_t n = block.end - block.begin;
@@ -76,7 +79,7 @@ CscRun BlockTransposer::transpose(const EntryBlock& block, const RangeSource& in
   CscRun run;
   run.first_row = block.first_row;
   run.n_entries = static_cast<std::uint32_t>(block.end - block.begin);
-  places_.resize(std::max<std::size_t>(places_.size(), run.n_entries));
+  places_ = reinterpret_cast<std::uint32_t*>(with_room(places_memory_, run.n_entries * sizeof(std::uint32_t)));
   count_features(block, indices);
   start_features(run);
   place_rows(block, run);
@@ -101,7 +104,7 @@ void BlockTransposer::decode_indices(const RangeSource& indices, std::uint64_t b
 void BlockTransposer::count_features(const EntryBlock& block, const RangeSource& indices) {
   std::fill(next_.begin(), next_.end(), 0U);
   for_each_piece(block, [&](std::uint64_t at, std::size_t n) {
-    std::uint32_t* const features = places_.data() + at;
+    std::uint32_t* const features = places_ + at;
     decode_indices(indices, block.begin + at, n, features);
     std::uint32_t largest = 0;
     for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, features[i]);
@@ -116,7 +119,7 @@ void BlockTransposer::count_features(const EntryBlock& block, const RangeSource&
 }
 
 void BlockTransposer::start_features(CscRun& run) {
-  run.offsets = RawBuffer((std::uint64_t{n_features_} + 1) * sizeof(std::uint32_t));
+  run.offsets = PageBuffer((std::uint64_t{n_features_} + 1) * sizeof(std::uint32_t));
   auto* const offsets = run.offsets.as<std::uint32_t>();
   // Counts go to layout order, and the running sum comes back: this is where the stored order is undone.
   for (std::uint32_t stored = 0; stored < n_features_; ++stored)
@@ -133,7 +136,7 @@ void BlockTransposer::start_features(CscRun& run) {
 }
 
 void BlockTransposer::place_rows(const EntryBlock& block, CscRun& run) {
-  run.rows = RawBuffer(run.n_entries * sizeof(std::uint16_t));
+  run.rows = PageBuffer(run.n_entries * sizeof(std::uint16_t));
   auto* const rows = run.rows.as<std::uint16_t>();
   std::uint64_t row = block.first_row;
   std::uint64_t entry = block.begin;
@@ -152,11 +155,11 @@ void BlockTransposer::place_rows(const EntryBlock& block, CscRun& run) {
 void BlockTransposer::place_layer(const EntryBlock& block, const RangeSource& layer, CscRun& run) {
   if (can_narrow(layer.dtype()) && place_narrow(block, layer, run)) return;
   const std::size_t bytes = element_bytes(layer.dtype());
-  RawBuffer values(run.n_entries * bytes);
+  PageBuffer values(run.n_entries * bytes);
   std::byte* const decoded = with_room(decoded_, kPieceElements * bytes);
   for_each_piece(block, [&](std::uint64_t at, std::size_t n) {
     layer.decode(layer.locate(block.begin + at), n, decoded, scratch_, layer_chunk_);
-    scatter_native(bytes, places_.data() + at, decoded, n, values.data());
+    scatter_native(bytes, places_ + at, decoded, n, values.data());
     return true;
   });
   run.values.push_back(std::move(values));
@@ -165,22 +168,22 @@ void BlockTransposer::place_layer(const EntryBlock& block, const RangeSource& la
 
 // False when a value is not narrow; usually in the first piece, or never.
 bool BlockTransposer::place_narrow(const EntryBlock& block, const RangeSource& layer, CscRun& run) {
-  narrow_.resize(std::max<std::size_t>(narrow_.size(), run.n_entries));
+  auto* const narrow = reinterpret_cast<std::uint16_t*>(with_room(narrow_, run.n_entries * sizeof(std::uint16_t)));
   std::byte* const decoded = with_room(decoded_, kPieceElements * element_bytes(layer.dtype()));
   std::uint32_t used_bits = 0;
   const bool all_narrow = for_each_piece(block, [&](std::uint64_t at, std::size_t n) {
     layer.decode(layer.locate(block.begin + at), n, decoded, scratch_, layer_chunk_);
-    const auto bits = narrow_values(layer.dtype(), decoded, n, narrow_.data() + at);
+    const auto bits = narrow_values(layer.dtype(), decoded, n, narrow + at);
     used_bits |= bits.value_or(0);
     return bits.has_value();
   });
   if (!all_narrow) return false;
   const std::size_t bytes = used_bits <= 0xff ? 1 : 2;
-  RawBuffer values(run.n_entries * bytes);
+  PageBuffer values(run.n_entries * bytes);
   if (bytes == 1)
-    scatter<std::uint16_t, std::uint8_t>(places_.data(), narrow_.data(), run.n_entries, values.data());
+    scatter<std::uint16_t, std::uint8_t>(places_, narrow, run.n_entries, values.data());
   else
-    scatter<std::uint16_t, std::uint16_t>(places_.data(), narrow_.data(), run.n_entries, values.data());
+    scatter<std::uint16_t, std::uint16_t>(places_, narrow, run.n_entries, values.data());
   run.values.push_back(std::move(values));
   run.value_bytes.push_back(static_cast<std::uint8_t>(bytes));
   return true;

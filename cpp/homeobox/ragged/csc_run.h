@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "homeobox/base/raw_buffer.h"
+#include "homeobox/base/page_buffer.h"
 #include "homeobox/ragged/range_source.h"
 
 namespace hox::ragged {
@@ -30,11 +30,11 @@ struct CscRun {
   std::uint64_t first_row = 0;
   std::uint32_t n_entries = 0;
   // uint32, n_features + 1: where the entries of each feature begin.
-  RawBuffer offsets;
+  PageBuffer offsets;
   // uint16, n_entries, less first_row.
-  RawBuffer rows;
+  PageBuffer rows;
   // One per layer, n_entries of value_bytes[layer] each; see narrow_values.h.
-  std::vector<RawBuffer> values;
+  std::vector<PageBuffer> values;
   std::vector<std::uint8_t> value_bytes;
 };
 
@@ -61,10 +61,11 @@ class BlockTransposer {
   std::span<const std::uint32_t> local_of_stored_;
   // By stored feature: first the number of its entries in the block, then where its next entry goes.
   std::vector<std::uint32_t> next_;
-  // By entry: first its feature, then where it goes.
-  std::vector<std::uint32_t> places_;
-  std::vector<std::uint16_t> narrow_;
-  RawBuffer decoded_;
+  // By entry: first its feature, then where it goes. uint32.
+  PageBuffer places_memory_;
+  std::uint32_t* places_ = nullptr;
+  PageBuffer narrow_;  // uint16
+  PageBuffer decoded_;
   codec::Scratch scratch_;
   RangeSource::DecodedChunk index_chunk_;
   RangeSource::DecodedChunk layer_chunk_;

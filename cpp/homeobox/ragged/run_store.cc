@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "homeobox/base/checked.h"
+
 namespace hox::ragged {
 
 RunStore::RunStore(std::uint32_t n_features, std::uint64_t held_bytes, std::string scratch_directory)
@@ -13,7 +15,7 @@ void RunStore::add(CscRun run) {
     totals_[feature] += offsets[feature + 1] - offsets[feature];
 
   std::uint64_t n_bytes = run.offsets.size() + run.rows.size();
-  for (const RawBuffer& values : run.values) n_bytes += values.size();
+  for (const PageBuffer& values : run.values) n_bytes += values.size();
   const bool hold = n_bytes <= held_bytes_left_;
   if (hold) {
     held_bytes_left_ -= n_bytes;
@@ -21,36 +23,36 @@ void RunStore::add(CscRun run) {
     held_bytes_left_ = 0;  // later runs go to the file too, so that it is written and read in order
     if (!file_) file_.emplace(scratch_directory_);
   }
-  const auto keep = [&](RawBuffer bytes) -> Part {
+  const auto keep = [&](PageBuffer bytes) -> Part {
     if (hold) return {std::move(bytes), 0, false};
     return {{}, file_->append({bytes.data(), bytes.size()}), true};
   };
   StoredRun stored{run.first_row, keep(std::move(run.offsets)), keep(std::move(run.rows)), {}, run.value_bytes};
-  for (RawBuffer& values : run.values) stored.values.push_back(keep(std::move(values)));
+  for (PageBuffer& values : run.values) stored.values.push_back(keep(std::move(values)));
   runs_.push_back(std::move(stored));
 }
 
 std::span<const std::byte> RunStore::read(const Part& part, std::uint64_t begin, std::uint64_t n_bytes,
-                                          RawBuffer& room) const {
+                                          std::byte*& room) const {
   if (!part.in_file) return {part.memory.data() + begin, n_bytes};
-  if (room.size() < n_bytes) room = RawBuffer(n_bytes + n_bytes / 4);
-  const std::span<std::byte> out(room.data(), n_bytes);
+  const std::span<std::byte> out(room, n_bytes);
   file_->read(part.file_offset + begin, out);
+  room += ceil_divide<std::uint64_t>(n_bytes, kRoomAlignment) * kRoomAlignment;
   return out;
 }
 
 std::span<const std::byte> RunStore::offsets(std::size_t run, std::uint32_t first, std::uint32_t n,
-                                             RawBuffer& room) const {
+                                             std::byte*& room) const {
   return read(runs_[run].offsets, first * sizeof(std::uint32_t), n * sizeof(std::uint32_t), room);
 }
 
 std::span<const std::byte> RunStore::rows(std::size_t run, std::uint32_t first, std::uint32_t n,
-                                          RawBuffer& room) const {
+                                          std::byte*& room) const {
   return read(runs_[run].rows, first * sizeof(std::uint16_t), n * sizeof(std::uint16_t), room);
 }
 
 std::span<const std::byte> RunStore::values(std::size_t run, std::size_t layer, std::uint32_t first, std::uint32_t n,
-                                            RawBuffer& room) const {
+                                            std::byte*& room) const {
   const std::uint64_t bytes = runs_[run].value_bytes[layer];
   return read(runs_[run].values[layer], first * bytes, n * bytes, room);
 }

@@ -29,16 +29,21 @@ class RunStore {
   std::span<const std::uint64_t> totals() const noexcept { return totals_; }
   std::uint64_t spilled_bytes() const noexcept { return file_ ? file_->size() : 0; }
 
-  // Bytes of one part of a run: where they lie in memory, or read into `room`, which grows as needed.
-  std::span<const std::byte> offsets(std::size_t run, std::uint32_t first, std::uint32_t n, RawBuffer& room) const;
-  std::span<const std::byte> rows(std::size_t run, std::uint32_t first, std::uint32_t n, RawBuffer& room) const;
+  // Whether the run is in the file, so that what is read of it needs room.
+  bool is_spilled(std::size_t run) const noexcept { return runs_[run].rows.in_file; }
+
+  // Elements [first, first + n) of one part of a run: where they lie in memory, or read to `room`, which then moves
+  // behind them to the next multiple of kRoomAlignment.
+  static constexpr std::size_t kRoomAlignment = 8;
+  std::span<const std::byte> offsets(std::size_t run, std::uint32_t first, std::uint32_t n, std::byte*& room) const;
+  std::span<const std::byte> rows(std::size_t run, std::uint32_t first, std::uint32_t n, std::byte*& room) const;
   std::span<const std::byte> values(std::size_t run, std::size_t layer, std::uint32_t first, std::uint32_t n,
-                                    RawBuffer& room) const;
+                                    std::byte*& room) const;
 
  private:
   // In memory, or where it lies in the file.
   struct Part {
-    RawBuffer memory;
+    PageBuffer memory;
     std::uint64_t file_offset = 0;
     bool in_file = false;
   };
@@ -49,7 +54,7 @@ class RunStore {
     std::vector<Part> values;
     std::vector<std::uint8_t> value_bytes;
   };
-  std::span<const std::byte> read(const Part& part, std::uint64_t begin, std::uint64_t n_bytes, RawBuffer& room) const;
+  std::span<const std::byte> read(const Part& part, std::uint64_t begin, std::uint64_t n_bytes, std::byte*& room) const;
 
   std::string scratch_directory_;
   std::uint64_t held_bytes_left_;

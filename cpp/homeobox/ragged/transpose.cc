@@ -56,7 +56,10 @@ class Transposition {
   }
 
   std::vector<zarr::StoredObject> run() {
-    const TransposePlan plan = plan_transpose(shape_, job_.memory_bytes);
+    TransposePlan plan = plan_transpose(shape_, job_.memory_bytes);
+    // A chunk that two blocks share may be decoded by both.
+    const std::uint64_t chunk_elements = source_.indices->chunk_elements();
+    if (plan.block_entries > chunk_elements) plan.block_entries -= plan.block_entries % chunk_elements;
     RunStore runs(job_.n_features, plan.held_bytes, job_.scratch_directory);
     RunMaker(source_, plan)
         .make_runs(
@@ -64,7 +67,7 @@ class Transposition {
     const std::vector<std::int64_t> bounds = feature_bounds(runs.totals());
     if (!job_.rows) check_known_bounds(bounds);
     write_columns(
-        runs, targets_, plan.range_entries, [this](std::uint64_t n) { report(shape_.n_entries + n); }, job_.stop);
+        runs, targets_, plan, [this](std::uint64_t n) { report(shape_.n_entries + n); }, job_.stop);
     return finish(bounds);
   }
 
@@ -112,12 +115,15 @@ class Transposition {
   }
 
   // What an ArrayWriter holds: elements that wait to be encoded, and encoded shards: one in the making, one that is
-  // put together and four that are being written. Whole numbers rarely take two bytes, floats all of theirs.
+  // put together and, unless the store is slow, at most two that are being written. Whole numbers rarely take two
+  // bytes, floats rarely all of theirs.
   static std::uint64_t writer_memory(DataType dtype, std::uint64_t shard_elements, std::uint64_t n_elements) {
     constexpr std::uint64_t kWaitingBytes = std::uint64_t{16} << 20;
-    constexpr std::uint64_t kShards = 6;
-    const std::uint64_t encoded_bytes = info(dtype).kind == 'f' ? element_bytes(dtype) : 2;
-    return kWaitingBytes + encoded_bytes * std::min(kShards * shard_elements, n_elements + shard_elements);
+    constexpr std::uint64_t kShards = 4;
+    const std::uint64_t bytes = element_bytes(dtype);
+    const std::uint64_t encoded_bytes = info(dtype).kind == 'f' ? bytes / 2 + 1 : 2;
+    return std::min(kWaitingBytes, n_elements * bytes) +
+           encoded_bytes * std::min(kShards * shard_elements, n_elements + shard_elements);
   }
 
   std::string store_path(const NewArray& array) const { return fmt::format("{}/{}", job_.group, array.path); }

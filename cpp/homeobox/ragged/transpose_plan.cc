@@ -11,6 +11,7 @@ constexpr std::uint64_t kBlockEntries = std::uint64_t{1} << 20;
 // With more runs than this the second pass would read pieces of a few kilobytes, so blocks grow instead.
 constexpr std::uint64_t kMaxRuns = 256;
 constexpr std::uint64_t kMinBlockEntries = 1024;
+constexpr std::uint32_t kMinRangeFeatures = 64;
 
 }  // namespace
 
@@ -30,8 +31,15 @@ TransposePlan plan_transpose(const TransposeShape& shape, std::uint64_t memory_b
   const std::uint64_t range_entry_bytes = 2 * (2 * value_bytes + sizeof(std::uint16_t) + sizeof(std::uint32_t));
   plan.range_entries = std::max(plan.block_entries, memory_bytes / 8 / range_entry_bytes);
 
+  // And the offsets of each feature in each run.
+  const std::uint64_t n_runs = shape.n_entries / plan.block_entries + 1;
+  const std::uint64_t range_features = memory_bytes / 16 / (2 * sizeof(std::uint32_t) * n_runs);
+  plan.range_features = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(range_features, kMinRangeFeatures, std::max(kMinRangeFeatures, shape.n_features)));
+  const std::uint64_t offset_bytes = 2 * sizeof(std::uint32_t) * n_runs * plan.range_features;
+
   const std::uint64_t first_pass = plan.block_entries * block_entry_bytes;
-  const std::uint64_t second_pass = plan.range_entries * range_entry_bytes + shape.writer_bytes;
+  const std::uint64_t second_pass = plan.range_entries * range_entry_bytes + offset_bytes + shape.writer_bytes;
   const std::uint64_t used = std::max(first_pass, second_pass) + memory_bytes / 16;
   plan.held_bytes = memory_bytes > used ? memory_bytes - used : 0;
   return plan;

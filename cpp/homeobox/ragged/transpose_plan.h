@@ -23,8 +23,9 @@ struct TransposePlan {
   std::size_t window_blocks;
   // Between the passes: bytes of runs that stay in memory.
   std::uint64_t held_bytes;
-  // Second pass: CSC entries that are joined and written at the same time.
+  // Second pass: CSC entries that are joined and written at the same time, and the features that may hold them.
   std::uint64_t range_entries;
+  std::uint32_t range_features;
 };
 
 // Works with any amount of memory, with more than it below some 32 MiB.
