@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t kHeadersAhead = 6;
 constexpr std::size_t kBytesAhead = 3;
 
+// Cells that are asked whether their chunks decode only as a whole, in which case cells are taken chunk by chunk.
+constexpr std::size_t kProbes = 4;
+
 std::byte* with_room(RawBuffer& buffer, std::uint64_t n_bytes) {
   if (buffer.size() < n_bytes) buffer = RawBuffer(n_bytes + n_bytes / 2);
   return buffer.data();
@@ -101,11 +104,16 @@ void RowDecoder::decode_cells(std::span<const LoadedGroup> groups, const CellRan
   const auto group_of = [&](std::size_t cell) -> const LoadedGroup& {
     return groups[static_cast<std::size_t>(cells.group_of_cell[cell])];
   };
-  if (std::any_of(visit_order_.begin(), visit_order_.end(), [&](std::size_t cell) {
-        if (!has_data(cell)) return false;
-        const auto begin = static_cast<std::uint64_t>(cells.begins[cell]);
-        return !group_of(cell).indices.decodes_ranges(begin) || !group_of(cell).values.decodes_ranges(begin);
-      }))
+  // A few cells tell for all: asking each one would wait for a line of every chunk.
+  const auto decodes_whole_chunks = [&](std::size_t cell) {
+    if (!has_data(cell)) return false;
+    const auto begin = static_cast<std::uint64_t>(cells.begins[cell]);
+    return !group_of(cell).indices.decodes_ranges(begin) || !group_of(cell).values.decodes_ranges(begin);
+  };
+  bool sorts = false;
+  for (std::size_t i = 0; i < kProbes && first < last && !sorts; ++i)
+    sorts = decodes_whole_chunks(first + (last - first) * i / kProbes);
+  if (sorts)
     std::sort(visit_order_.begin(), visit_order_.end(), [&](std::size_t a, std::size_t b) {
       return std::pair(cells.group_of_cell[a], cells.begins[a]) < std::pair(cells.group_of_cell[b], cells.begins[b]);
     });
