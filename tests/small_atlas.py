@@ -59,13 +59,14 @@ def empty_atlas(folder: Path, registered: dict[str, list[str]]) -> hox.RaggedAtl
 
 
 def add(atlas: hox.RaggedAtlas, dataset: Dataset, **options: object) -> int:
+    """Counts of tests may be fractions, which are told from other numbers more easily."""
     return hox.add_from_anndata(
         atlas,
         dataset.anndata(),
         feature_space=dataset.space,
         zarr_layer="counts",
         dataset_record=dataset.record(),
-        **options,
+        **{"whole_counts": False, **options},
     )
 
 

@@ -91,7 +91,9 @@ def folder(tmp_path_factory) -> Path:
     add(atlas, packed, chunk_shape=(96,), shard_shape=(192,))
     for_0_2_2 = Dataset("old", counts(8, 20).astype(np.int32), GENES[:20], obs(8))
     add(atlas, for_0_2_2, chunk_shape=(64,), shard_shape=(128,), codec="bitpacking")
-    dense = Dataset("dense", rng.normal(size=(9, 6)).astype(np.float32), PROTEINS, obs(9), space="protein_abundance")
+    dense = Dataset(
+        "dense", rng.exponential(size=(9, 6)).astype(np.float32), PROTEINS, obs(9), space="protein_abundance"
+    )
     add(atlas, dense, chunk_shape=(4, 6), shard_shape=(8, 6))
     checked_out(atlas, path)
     return path

@@ -99,6 +99,17 @@ REFUSALS = {
         {},
         "NaN or infinite values, which cannot be counts",
     ),
+    "infinite": (
+        dataset(matrix=sp.csr_matrix(np.array([[np.inf, 0, 1], [0, 0, 0]]))),
+        {"whole_counts": False},
+        "NaN or infinite values, which cannot be counts",
+    ),
+    "negative": (dataset(matrix=sp.csr_matrix([[1, 0, -2]] * 2)), {}, r"holds negative values, such as -2"),
+    "fractional": (
+        dataset(matrix=sp.csr_matrix([[1, 0, 0.5]] * 2)),
+        {},
+        r"holds fractional values, such as 0\.5.*whole_counts=False takes them",
+    ),
     "no values": (dataset(matrix=sp.csr_matrix((2, 3))), {}, "no stored values"),
 }
 

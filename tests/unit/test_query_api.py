@@ -22,7 +22,7 @@ def sources():
     obs = pd.DataFrame({"label": ["b", "a", None], "number": [3, 1, 2]})
     return [
         Dataset("rna", sp.csr_matrix(rng.integers(0, 3, (3, 4)).astype(np.int32)), GENES[:4], obs),
-        Dataset("protein", rng.normal(size=(3, 2)), ["p2", "p0"], obs, space="protein_abundance"),
+        Dataset("protein", rng.exponential(size=(3, 2)), ["p2", "p0"], obs, space="protein_abundance"),
         Dataset("protein2", sp.csc_matrix([[0, 7], [8, 0]]), ["p1", "p2"], obs[:2], space="protein_abundance"),
     ]
 

@@ -35,6 +35,7 @@ def add_from_anndata(
     shard_shape: Sequence[int] | None = None,
     codec: Codec = "bp128",
     feature_order: FeatureOrder = "expression",
+    whole_counts: bool = True,
 ) -> int:
     """Add a dataset to an atlas: wholly, or not at all.
 
@@ -61,6 +62,9 @@ def add_from_anndata(
         "bitpacking" writes what homeobox 0.2.2 reads, and then never reorders features.
     feature_order : {"expression", "as_given"}
         Whether features are stored by falling total, which takes about a third less space. Answers are the same.
+    whole_counts : bool
+        Refuse fractions in a layer named "counts". False is for counts that were corrected, as for ambient RNA;
+        negative, infinite and missing ones are refused all the same.
 
     Returns
     -------
@@ -90,6 +94,7 @@ def add_from_anndata(
         shard_shape=None if shard_shape is None else tuple(shard_shape),
         codec=codec,
         feature_order=feature_order,
+        whole_counts=whole_counts,
     )
     plan = plan_dataset(atlas.catalog, adata, feature_space, zarr_layer, dataset_record, options)
     return write_dataset(atlas.catalog, plan)

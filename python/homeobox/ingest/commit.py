@@ -20,7 +20,7 @@ from homeobox.ingest.dense_writer import write_dense
 from homeobox.ingest.group_claim import GroupClaim, claim_group
 from homeobox.ingest.pending import check_unrecorded, is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
-from homeobox.ingest.readers import CsrMatrix
+from homeobox.ingest.sources import CsrSource, DenseSource
 from homeobox.ingest.sparse_writer import SparsePlan, WrittenObject, write_sparse
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def _write_arrays(store: _core.Store, plan: DatasetPlan, claim: GroupClaim) -> l
             claim.renew()
 
         if isinstance(plan.arrays, SparsePlan):
-            assert isinstance(plan.matrix, CsrMatrix)  # a sparse plan is made of rows only
+            assert isinstance(plan.matrix, CsrSource)  # a sparse plan is made of rows only
             return objects + write_sparse(store, plan.group, plan.arrays, plan.matrix, on_rows)
-        path = f"{plan.group}/{plan.spec.layers.path}/{plan.layer}"
-        return objects + write_dense(store, path, plan.arrays, plan.matrix, on_rows)
+        assert isinstance(plan.matrix, DenseSource)
+        return objects + write_dense(store, plan.group, plan.arrays, plan.matrix, on_rows)
 
 
 def _write_groups(store: _core.Store, plan: DatasetPlan) -> list[WrittenObject]:
@@ -104,6 +104,6 @@ def _write_groups(store: _core.Store, plan: DatasetPlan) -> list[WrittenObject]:
 def _pointers(catalog: Catalog, plan: DatasetPlan) -> pa.StructArray:
     struct = catalog.cells_schema.field(plan.pointer_field.name).type
     space = plan.spec.feature_space
-    if isinstance(plan.matrix, CsrMatrix) and isinstance(plan.arrays, SparsePlan):
+    if isinstance(plan.matrix, CsrSource):
         return sparse_pointers(struct, space, plan.group, plan.matrix.indptr[:-1], plan.matrix.indptr[1:])
     return dense_pointers(struct, space, plan.group, plan.n_cells)

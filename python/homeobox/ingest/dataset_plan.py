@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from homeobox.catalog.layouts import layout_rows
 from homeobox.errors import InvalidArgumentError, UnsupportedError
-from homeobox.ingest.dense_writer import plan_dense
-from homeobox.ingest.encoding import ArrayPlan, Encoding, make_encoding
+from homeobox.ingest.dense_writer import DensePlan, plan_dense
+from homeobox.ingest.encoding import Encoding, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids
 from homeobox.ingest.group_name import check_group_name, check_not_nested
 from homeobox.ingest.obs_columns import convert_obs
 from homeobox.ingest.pending import is_pending
-from homeobox.ingest.readers import CsrMatrix, DenseMatrix, as_csr, read_matrix
+from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, matrix_in_memory
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
+from homeobox.ingest.survey import check_counts, survey_rows
 from homeobox.schema import (
     AUTO_FIELDS,
     DatasetRecord,
@@ -51,11 +52,10 @@ class DatasetPlan:
     """
 
     spec: ZarrGroupSpec
-    layer: str
     pointer_field: PointerField
     record: DatasetRecord
-    matrix: CsrMatrix | DenseMatrix
-    arrays: SparsePlan | ArrayPlan
+    matrix: CsrSource | DenseSource
+    arrays: SparsePlan | DensePlan
     layout: pa.Table
     obs: dict[str, pa.Array]
 
@@ -76,6 +76,7 @@ class IngestOptions:
     shard_shape: tuple[int, ...] | None = None
     codec: str = "bp128"
     feature_order: str = "expression"
+    whole_counts: bool = True
 
 
 def plan_dataset(
@@ -109,7 +110,7 @@ def plan_dataset(
     encoding = make_encoding(options.codec, n_axes, options.chunk_shape, options.shard_shape)
     by_expression = _wants_expression_order(options)
 
-    matrix = read_matrix(adata)
+    matrix: CsrSource | DenseSource = matrix_in_memory(adata.X, "adata.X")
     if record.n_cells != matrix.shape[0]:
         raise InvalidArgumentError(
             f"dataset record says n_cells = {record.n_cells}, but adata has {matrix.shape[0]} cells"
@@ -117,10 +118,9 @@ def plan_dataset(
     registry = catalog.registry(feature_space)
     layout_uid, layout = layout_rows(read_feature_uids(adata.var), registry)
     obs = convert_obs(adata.obs, obs_fields(catalog), cell_schema.model_fields)
-    matrix, arrays = _plan_arrays(spec, layer, matrix, encoding, by_expression)
+    matrix, arrays = _plan_arrays(spec, [layer], matrix, encoding, by_expression, options.whole_counts)
     return DatasetPlan(
         spec=spec,
-        layer=layer,
         pointer_field=pointer_field,
         record=record.model_copy(update={"layout_uid": layout_uid}),
         matrix=matrix,
@@ -194,13 +194,19 @@ def obs_fields(catalog: Catalog) -> list[pa.Field]:
 
 
 def _plan_arrays(
-    spec: ZarrGroupSpec, layer: str, matrix: CsrMatrix | DenseMatrix, encoding: Encoding, by_expression: bool
-) -> tuple[CsrMatrix | DenseMatrix, SparsePlan | ArrayPlan]:
+    spec: ZarrGroupSpec,
+    layers: Sequence[str],
+    matrix: CsrSource | DenseSource,
+    encoding: Encoding,
+    by_expression: bool,
+    whole_counts: bool,
+) -> tuple[CsrSource | DenseSource, SparsePlan | DensePlan]:
     if spec.pointer_kind is PointerKind.DENSE:
-        return matrix, plan_dense(matrix, encoding)
-    csr = as_csr(matrix)
-    if not len(csr.data):
-        raise InvalidArgumentError("adata.X has no stored values; there is nothing to ingest")
-    if layer == "counts" and csr.dtype.kind == "f" and not np.isfinite(csr.data.sum(dtype=np.float64)):
-        raise InvalidArgumentError("adata.X holds NaN or infinite values, which cannot be counts")
-    return csr, plan_sparse(spec, layer, csr, encoding, by_expression)
+        dense = RowsAsDense(matrix) if isinstance(matrix, CsrSource) else matrix
+        if "counts" in layers:
+            for block in dense.blocks():
+                check_counts(block[layers.index("counts")], dense.name, whole_counts)
+        return dense, plan_dense(spec, layers, dense, encoding)
+    rows = DenseAsRows(matrix) if isinstance(matrix, DenseSource) else matrix
+    totals = survey_rows(rows, layers, whole_counts)
+    return rows, plan_sparse(spec, layers, rows, encoding, totals if by_expression else None)

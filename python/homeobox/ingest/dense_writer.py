@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from homeobox import _core
 from homeobox.ingest.encoding import ArrayPlan, Encoding
-from homeobox.ingest.readers import BLOCK_ELEMENTS, CsrMatrix, DenseMatrix, dense_rows
+from homeobox.ingest.sources import DenseSource
 from homeobox.ingest.sparse_writer import WrittenObject
+from homeobox.schema import ZarrGroupSpec
 
 
-def plan_dense(matrix: CsrMatrix | DenseMatrix, encoding: Encoding) -> ArrayPlan:
-    return encoding.plan_values(matrix.shape, matrix.dtype)
+@dataclass(frozen=True)
+class DensePlan:
+    """Path and plan of each layer, in the order of the source's layers."""
+
+    values: tuple[tuple[str, ArrayPlan], ...]
+
+
+def plan_dense(spec: ZarrGroupSpec, layers: Sequence[str], matrix: DenseSource, encoding: Encoding) -> DensePlan:
+    """Decide the arrays of the group; `layers` names the layers of `matrix`."""
+    values = [
+        (f"{spec.layers.path}/{layer}", encoding.plan_values(matrix.shape, dtype))
+        for layer, dtype in zip(layers, matrix.dtypes, strict=True)
+    ]
+    return DensePlan(tuple(values))
 
 
 def write_dense(
-    store: _core.Store, path: str, plan: ArrayPlan, matrix: CsrMatrix | DenseMatrix, on_rows: Callable[[int], None]
+    store: _core.Store, group: str, plan: DensePlan, matrix: DenseSource, on_rows: Callable[[int], None]
 ) -> list[WrittenObject]:
-    """Write one layer and return the objects for the manifest; `on_rows` hears how many rows were just written."""
-    writer = _core.ArrayWriter(
-        store,
-        path,
-        matrix.dtype.name,
-        list(plan.shape),
-        list(plan.chunk_shape),
-        list(plan.shard_shape),
-        plan.codecs_json,
-    )
-    n_rows, n_columns = matrix.shape
-    step = max(1, BLOCK_ELEMENTS // n_columns)
-    for begin in range(0, n_rows, step):
-        end = min(begin + step, n_rows)
-        writer.append(dense_rows(matrix, begin, end))
-        on_rows(end - begin)
-    return list(writer.finish())
+    """Write every layer and return the objects for the manifest; `on_rows` hears how many rows were just written."""
+    writers = [
+        _core.ArrayWriter(
+            store,
+            f"{group}/{path}",
+            dtype.name,
+            list(array.shape),
+            list(array.chunk_shape),
+            list(array.shard_shape),
+            array.codecs_json,
+        )
+        for (path, array), dtype in zip(plan.values, matrix.dtypes, strict=True)
+    ]
+    try:
+        for layers in matrix.blocks():
+            for writer, values in zip(writers, layers, strict=True):
+                writer.append(values)
+            on_rows(len(layers[0]))
+        return [written for writer in writers for written in writer.finish()]
+    except BaseException:
+        # As in write_sparse: a writer waits for its shards when it goes.
+        writer = None
+        del writers
+        raise

@@ -1,16 +1,16 @@
-"""Writes one sparse group: flat indices and values, row boundaries, and the stored feature order."""
+"""Writes one sparse group: flat indices, the values of each layer, row boundaries, and the stored feature order."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from homeobox import _core
 from homeobox.ingest.encoding import ArrayPlan, Encoding
-from homeobox.ingest.readers import BLOCK_ELEMENTS, CsrMatrix
+from homeobox.ingest.sources import CsrSource
 from homeobox.schema import ZarrGroupSpec
 
 WrittenObject = tuple[str, int, int]
@@ -18,49 +18,62 @@ WrittenObject = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class SparsePlan:
-    """All that is decided before the first byte."""
+    """All that is decided before the first byte.
+
+    Attributes
+    ----------
+    values
+        Path and plan of each layer, in the order of the source's layers.
+    feature_order
+        uint32, stored index -> position in the layout; None: as given.
+    """
 
     indices_path: str
-    values_path: str
     indptr_path: str
     order_path: str
     indices: ArrayPlan
-    values: ArrayPlan
+    values: tuple[tuple[str, ArrayPlan], ...]
     indptr: ArrayPlan
-    feature_order: np.ndarray | None  # uint32, stored index -> position in the layout; None: as given
+    feature_order: np.ndarray | None
     order_plan: ArrayPlan | None
 
 
 def plan_sparse(
-    spec: ZarrGroupSpec, layer: str, matrix: CsrMatrix, encoding: Encoding, by_expression: bool
+    spec: ZarrGroupSpec,
+    layers: Sequence[str],
+    matrix: CsrSource,
+    encoding: Encoding,
+    feature_totals: np.ndarray | None,
 ) -> SparsePlan:
-    """Decide the arrays of the group; reads the matrix once for the feature totals when it is to be reordered."""
-    n_entries, n_features = len(matrix.data), matrix.shape[1]
-    order = np.asarray(_core.feature_order(feature_totals(matrix))) if by_expression else None
+    """Decide the arrays of the group.
+
+    Parameters
+    ----------
+    layers
+        Names of the layers of `matrix`.
+    feature_totals
+        float64 [n_features], what the stored order of features follows; None: they are stored as given.
+    """
+    n_entries, n_features = matrix.n_entries, matrix.shape[1]
+    order = None if feature_totals is None else np.asarray(_core.feature_order(feature_totals))
+    values = [
+        (f"{spec.layers.path}/{layer}", encoding.plan_values((n_entries,), dtype))
+        for layer, dtype in zip(layers, matrix.dtypes, strict=True)
+    ]
     return SparsePlan(
         indices_path=spec.required_arrays[0].array_name,
-        values_path=f"{spec.layers.path}/{layer}",
         indptr_path=posixpath.join(spec.layers.prefix, "indptr"),
         order_path=posixpath.join(spec.layers.prefix, "feature_order"),
         indices=encoding.plan_indices(n_entries),
-        values=encoding.plan_values((n_entries,), matrix.dtype),
+        values=tuple(values),
         indptr=encoding.plan_sidecar(len(matrix.indptr), np.dtype(np.int64)),
         feature_order=order,
         order_plan=None if order is None else encoding.plan_sidecar(n_features, np.dtype(np.uint32)),
     )
 
 
-def feature_totals(matrix: CsrMatrix) -> np.ndarray:
-    """Sum of each column, float64; what the stored order of features follows."""
-    totals = np.zeros(matrix.shape[1], dtype=np.float64)
-    for begin in range(0, len(matrix.data), BLOCK_ELEMENTS):
-        block = slice(begin, begin + BLOCK_ELEMENTS)
-        totals += np.bincount(matrix.indices[block], weights=matrix.data[block], minlength=len(totals))
-    return totals
-
-
 def write_sparse(
-    store: _core.Store, group: str, plan: SparsePlan, matrix: CsrMatrix, on_rows: Callable[[int], None]
+    store: _core.Store, group: str, plan: SparsePlan, matrix: CsrSource, on_rows: Callable[[int], None]
 ) -> list[WrittenObject]:
     """Write every array of the group and return the objects for its manifest.
 
@@ -68,19 +81,26 @@ def write_sparse(
     `on_rows` hears how many rows were just written.
     """
     indices = _open_writer(store, f"{group}/{plan.indices_path}", "uint32", plan.indices)
-    values = _open_writer(store, f"{group}/{plan.values_path}", matrix.dtype.name, plan.values)
+    values = [
+        _open_writer(store, f"{group}/{path}", dtype.name, array)
+        for (path, array), dtype in zip(plan.values, matrix.dtypes, strict=True)
+    ]
     try:
-        for begin, end in matrix.row_blocks():
-            row_indices, (row_values,) = _core.reorder_csr(
-                matrix.indptr[begin : end + 1], matrix.indices, [matrix.data], matrix.shape[1], plan.feature_order
+        for block in matrix.blocks():
+            row_indices, row_values = _core.reorder_csr(
+                block.indptr, block.indices, list(block.layers), matrix.shape[1], plan.feature_order
             )
             indices.append(row_indices)
-            values.append(row_values)
-            on_rows(end - begin)
-        objects: list[WrittenObject] = [*indices.finish(), *values.finish()]
+            for writer, layer in zip(values, row_values, strict=True):
+                writer.append(layer)
+            on_rows(block.n_rows)
+        objects: list[WrittenObject] = list(indices.finish())
+        for writer in values:
+            objects += writer.finish()
     except BaseException:
         # A shard may still be on its way to the store; a writer waits for its own when it goes. Else it would arrive
         # after the group was cleared. The frame would keep the writers for as long as the error is handled.
+        writer = None
         del indices, values
         raise
     objects += _write_whole(store, f"{group}/{plan.indptr_path}", matrix.indptr, plan.indptr)

@@ -1,0 +1,65 @@
+"""One reading of a sparse source before anything is written: feature totals, and whether its entries hold.
+
+Every entry is looked at here, so that whatever is wrong with one is said before the first byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from homeobox.errors import InvalidArgumentError
+from homeobox.ingest.sources import CsrSource, check_columns
+
+
+def survey_rows(matrix: CsrSource, layers: Sequence[str], whole_counts: bool = True) -> np.ndarray:
+    """Read `matrix` once and return the sum of each column of its first layer, float64 [n_features].
+
+    Raises
+    ------
+    InvalidArgumentError
+        There are no entries, a column lies outside the matrix, or the layer `counts` holds what no count is: NaN,
+        infinite or negative values, or fractions where `whole_counts` is asked for.
+    """
+    if not matrix.n_entries:
+        raise InvalidArgumentError(f"{matrix.name} has no stored values; there is nothing to ingest")
+    n_features = matrix.shape[1]
+    totals = np.zeros(n_features, dtype=np.float64)
+    for block in matrix.blocks():
+        entries = block.entries
+        if entries.start == entries.stop:
+            continue
+        columns = block.indices[entries]
+        check_columns(columns, n_features, matrix.name)
+        for layer, values in zip(layers, block.layers, strict=True):
+            if layer == "counts":
+                check_counts(values[entries], matrix.name, whole_counts)
+        totals += np.bincount(columns, weights=block.layers[0][entries], minlength=n_features)
+    return totals
+
+
+def check_counts(values: np.ndarray, name: str, whole: bool) -> None:
+    """Refuse what no count is.
+
+    Raises
+    ------
+    InvalidArgumentError
+        NaN, infinite or negative values, or fractions where `whole` is asked for; gives one.
+    """
+    if values.dtype.kind == "u" or not values.size:
+        return
+    # Of a float array the smallest value is NaN if any is.
+    lowest = values.min()
+    if values.dtype.kind == "f" and not (np.isfinite(lowest) and np.isfinite(values.max())):
+        raise InvalidArgumentError(f"{name} holds NaN or infinite values, which cannot be counts")
+    if lowest < 0:
+        raise InvalidArgumentError(f"{name} holds negative values, such as {lowest}, which cannot be counts")
+    if whole and values.dtype.kind == "f":
+        fractional = values != np.trunc(values)
+        if fractional.any():
+            raise InvalidArgumentError(
+                f"{name} holds fractional values, such as {values[fractional][0]}, which cannot be counts. If it is "
+                "normalised: raw counts are often in adata.raw or in a layer. If these are corrected counts: "
+                "whole_counts=False takes them"
+            )
