@@ -31,10 +31,10 @@ CPP_LAYERS = {
     "testing": {"base", "io"},
 }
 
-# schema <- catalog <- query, ingest <- loader <- atlas, atlas_query <- torch, dask, cli.
+# schema <- catalog <- query, ingest <- loader, export <- atlas, atlas_query <- torch, dask, cli.
 _FOUNDATION = {"errors", "_core"}
 _CATALOG = _FOUNDATION | {"schema", "catalog"}
-_FACADE = _CATALOG | {"query", "ingest", "loader", "atlas", "atlas_query"}
+_FACADE = _CATALOG | {"query", "ingest", "loader", "export", "atlas", "atlas_query"}
 PYTHON_LAYERS = {
     "errors": set(),
     "_core": set(),
@@ -47,6 +47,7 @@ PYTHON_LAYERS = {
     "query": _CATALOG,
     "ingest": _CATALOG,
     "loader": _CATALOG | {"query"},
+    "export": _CATALOG | {"query", "ingest"},
     "atlas": _FACADE,
     "atlas_query": _FACADE,
     "torch": _FACADE,

@@ -8,11 +8,14 @@ from homeobox import catalog as _catalog
 from homeobox.atlas_query import AtlasQuery
 from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, summary
 from homeobox.errors import InvalidArgumentError
+from homeobox.export import export_atlas
 from homeobox.query import ReadSession
 from homeobox.schema import DatasetRecord, FeatureBaseSchema, HoxBaseSchema, PointerField
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from homeobox.ingest.encoding import Codec
 
 _Uri = str | os.PathLike[str]
 _StoreKwargs = dict[str, Any] | None
@@ -293,6 +296,43 @@ class RaggedAtlas:
         return _catalog.validate(
             self._opened, check_zarr=check_zarr, check_var_dfs=check_var_dfs, check_registries=check_registries
         )
+
+    # --- out again ---
+
+    def export(self, path: _Uri, codec: "Codec" = "bitpacking", *, store_kwargs: _StoreKwargs = None) -> None:
+        """Write the state of this checked-out atlas as a new atlas at an empty place, with one snapshot of it.
+
+        Parameters
+        ----------
+        path : str or Path
+            Directory or URL of the new atlas.
+        codec : {"bitpacking", "bp128"}
+            "bitpacking" gives an atlas that homeobox 0.2.2 reads in full; "bp128" a compact copy.
+        store_kwargs : dict, optional
+            Credentials for `path`, as for :func:`create_or_open_atlas`.
+
+        Raises
+        ------
+        NotCheckedOutError
+            The handle is writable; check out a snapshot first.
+        AtlasExistsError
+            The place is not empty. Nothing is ever overwritten.
+        ValidationFailedError
+            The atlas has faults; nothing was written.
+
+        Notes
+        -----
+        Every group is read and encoded anew in some 300 MB, whatever its size, all its arrays and feature-major copies
+        included. The cell table is written last, in one commit: a copy that was interrupted does not open. Truth
+        values and half-precision floats, which 0.2.2 cannot read, become uint8 and float32 under "bitpacking".
+        Indexes of the tables are not copied. Stage: stable.
+        """
+        if not self._opened.read_only:
+            raise NotCheckedOutError(
+                "export() writes a recorded state: take a snapshot(), then open it with "
+                "RaggedAtlas.checkout_latest(...)"
+            )
+        export_atlas(self._opened, path, codec, store_kwargs)
 
     # --- writing ---
 

@@ -65,7 +65,7 @@ def create(location: AtlasLocation, tables: AtlasTables, store: Any = None) -> C
     """
     schemas = _schemas_of(tables)
     array_store, store_uri = _store_for(location, store)
-    _refuse_unless_empty(location, array_store, store_uri)
+    refuse_unless_empty(location, array_store, store_uri)
 
     location.make_directories()
     _core.write_group(array_store, "", ROOT_ATTRIBUTES)
@@ -142,7 +142,8 @@ class WrongClassError(InvalidArgumentError, TypeError):
     """A row class does not derive from the base class of its table."""
 
 
-def _refuse_unless_empty(location: AtlasLocation, array_store: Any, store_uri: str) -> None:
+def refuse_unless_empty(location: AtlasLocation, array_store: Any, store_uri: str) -> None:
+    """Raise AtlasExistsError, naming what is there, unless neither tables nor arrays lie at a place."""
     names = location.table_names()
     if names:
         raise AtlasExistsError(

@@ -1,0 +1,110 @@
+"""An atlas written anew elsewhere: the state of one snapshot, in the codec that is asked for.
+
+Order: a claim on the place, the arrays, all tables, and the cell table last, in one commit. So a copy that died on
+the way does not open, and a copy that opens is complete.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from homeobox import _core
+from homeobox.catalog import (
+    AtlasExistsError,
+    AtlasLocation,
+    Catalog,
+    Table,
+    TableNotFoundError,
+    ValidationFailedError,
+    validate,
+)
+from homeobox.catalog.array_store import ROOT_ATTRIBUTES, open_store
+from homeobox.catalog.copying import copy_tables, groups_with_cells
+from homeobox.catalog.creating import refuse_unless_empty
+from homeobox.catalog.sql import quote, quote_column
+from homeobox.errors import InvalidArgumentError
+from homeobox.export.groups import GroupCopy
+from homeobox.ingest.encoding import Codec, make_encoding
+from homeobox.ingest.progress import row_progress
+from homeobox.schema import get_spec
+
+if TYPE_CHECKING:
+    import os
+
+_CLAIM = ".hox-export"
+
+
+def export_atlas(
+    catalog: Catalog,
+    path: str | os.PathLike[str],
+    codec: Codec = "bitpacking",
+    store_kwargs: dict[str, Any] | None = None,
+) -> None:
+    """Write the state that a checked-out catalog shows to an empty place. As `RaggedAtlas.export` documents."""
+    if not catalog.read_only:
+        raise InvalidArgumentError("export needs an atlas that is checked out at a snapshot, which stays as it is")
+    make_encoding(codec, 1, None, None)
+    faults = validate(catalog)
+    if faults:
+        raise ValidationFailedError(faults)
+    location = AtlasLocation.parse(path, store_kwargs)
+    store_uri = location.sibling_store_uri
+    store = open_store(store_uri, store_kwargs)
+    refuse_unless_empty(location, store, store_uri)
+    if not store.create(_CLAIM, f"export begun at {time.time():.0f}\n".encode()):
+        raise AtlasExistsError(f"another export writes to '{location}' at this moment")
+    try:
+        _core.write_group(store, "", ROOT_ATTRIBUTES)
+        groups = groups_with_cells(catalog)
+        _copy_groups(catalog, groups, store, codec)
+        store.remove(_CLAIM)
+        copy_tables(catalog, groups, location, store_uri)
+    except BaseException:
+        _remove_unfinished(location, store, catalog)
+        raise
+
+
+def _copy_groups(catalog: Catalog, groups: set[str], store: _core.Store, codec: Codec) -> None:
+    datasets = {group: row for group, row in catalog.datasets.by_group().items() if group in groups}
+    unknown = sorted(groups - set(datasets))
+    if unknown:
+        raise InvalidArgumentError(f"cells point to group(s) {unknown[:5]} that no dataset describes")
+    with row_progress(f"export to {store.describe()}", sum(row["n_cells"] for row in datasets.values())) as advance:
+        for group, row in datasets.items():
+            n_features = len(catalog.layouts.read(row["layout_uid"])[0]) if row["layout_uid"] else 0
+            spec = get_spec(row["feature_space"])
+            bounds = partial(row_bounds, catalog, group, spec.feature_space)
+            GroupCopy(catalog.store, store, group, spec, n_features, codec, bounds).run()
+            advance(row["n_cells"])
+
+
+def row_bounds(catalog: Catalog, group: str, field: str) -> np.ndarray | None:
+    """Where the rows of a sparse group begin and the last one ends, from the cells' pointers.
+
+    None if they do not follow one another from the first entry on, as 0.2.2 allows.
+    """
+    columns = [f"{field}.{child}" for child in ("zarr_row", "start", "end")]
+    cells = catalog.scan_cells(columns, where=f"{quote_column(field)}.zarr_group = {quote(group)}")
+    rows, begins, ends = (cells[column].to_numpy() for column in columns)
+    order = np.argsort(rows, kind="stable")
+    rows, begins, ends = rows[order], begins[order], ends[order]
+    whole = np.array_equal(rows, np.arange(len(rows))) and begins[0] == 0 and np.array_equal(begins[1:], ends[:-1])
+    return np.append(begins, ends[-1:]).astype(np.int64, copy=False) if whole else None
+
+
+def _remove_unfinished(location: AtlasLocation, store: _core.Store, catalog: Catalog) -> None:
+    """The place was empty and is claimed, so all that lies there is this export's, unless it is complete."""
+    try:
+        Table.open(location, catalog.cells.table.name)
+        return  # the last commit may have happened although it was reported as failed
+    except TableNotFoundError:
+        pass
+    for key, _ in store.list(""):
+        store.remove(key)
+    if not location.is_remote:
+        shutil.rmtree(location.db_uri, ignore_errors=True)
