@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         validate_feature_layout,
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
-    from homeobox.ingest import add_anndata_batch, add_csc, add_from_anndata, insert_cell_records
+    from homeobox.ingest import add_anndata_batch, add_csc, add_from_anndata, add_from_mudata, insert_cell_records
     from homeobox.loader import CsrLoader, SparseBatch
     from homeobox.schema import (
         DatasetRecord,
@@ -64,7 +64,7 @@ _MODULE_OF = {
         "validate_feature_layout",
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
-    "homeobox.ingest": ["add_anndata_batch", "add_csc", "add_from_anndata", "insert_cell_records"],
+    "homeobox.ingest": ["add_anndata_batch", "add_csc", "add_from_anndata", "add_from_mudata", "insert_cell_records"],
     "homeobox.loader": ["CsrLoader", "SparseBatch"],
     "homeobox.schema": [
         "DatasetRecord",
@@ -114,6 +114,7 @@ __all__ = [
     "add_anndata_batch",
     "add_csc",
     "add_from_anndata",
+    "add_from_mudata",
     "build_feature_layout_df",
     "compute_layout_uid",
     "create_or_open_atlas",

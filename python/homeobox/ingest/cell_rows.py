@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from homeobox.schema import PointerField
 
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 _UID_BYTES = 16
+# What a pointer of a cell without the modality holds.
+_ZERO = {pa.string(): "", pa.int64(): 0}
 # Text offsets are 32-bit; a column of more uids than this consists of several chunks.
 _UIDS_PER_CHUNK = (1 << 31) // _UID_BYTES - 1
 
@@ -92,6 +95,22 @@ def dense_pointers(struct: pa.StructType, feature_space: str, group: str, n_cell
     return _struct(struct, children)
 
 
+def spread_pointers(pointers: pa.StructArray, row_of_cell: np.ndarray) -> pa.StructArray:
+    """One pointer per cell from one per row of a group; a cell with row -1 lacks the modality.
+
+    Parameters
+    ----------
+    row_of_cell
+        int64 [n_cells].
+    """
+    rows = pa.array(row_of_cell, mask=row_of_cell < 0)
+    fields = [pointers.type.field(i) for i in range(pointers.type.num_fields)]
+    children = [
+        pc.fill_null(pointers.field(i).take(rows), _ZERO[field.type]).cast(field.type) for i, field in enumerate(fields)
+    ]
+    return pa.StructArray.from_arrays(children, fields=fields)
+
+
 def _struct(struct: pa.StructType, children: Mapping[str, pa.Array]) -> pa.StructArray:
     fields = [struct.field(i) for i in range(struct.num_fields)]
     return pa.StructArray.from_arrays([children[field.name].cast(field.type) for field in fields], fields=fields)
@@ -100,7 +119,6 @@ def _struct(struct: pa.StructType, children: Mapping[str, pa.Array]) -> pa.Struc
 def _absent(struct: pa.StructType, n_cells: int) -> pa.StructArray:
     """A cell without the modality: empty texts and zeros, never a null (0.2.2 would read a null as present)."""
     fields = [struct.field(i) for i in range(struct.num_fields)]
-    zero = {pa.string(): "", pa.int64(): 0}
     return pa.StructArray.from_arrays(
-        [pa.repeat(pa.scalar(zero[field.type], type=field.type), n_cells) for field in fields], fields=fields
+        [pa.repeat(pa.scalar(_ZERO[field.type], type=field.type), n_cells) for field in fields], fields=fields
     )

@@ -1,109 +1,155 @@
-"""Writes a planned dataset in the order that keeps the atlas whole at every moment.
+"""Writes planned groups in the order that keeps the atlas whole at every moment.
 
 Claim, arrays, manifest, layout rows, dataset row, and at last one append of cell rows, which is the commit: before
-it nothing points to the group, after it everything is there. An error before it removes what was written; a crash
-leaves a claim without a living writer, which the next ingest of the name clears away.
+it nothing points to the groups, after it everything is there. Cells with several modalities have several groups, and
+each step is done for all of them before the next one. An error before the commit removes what was written; a crash
+leaves claims without a living writer, which the next ingest of the names clears away.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from homeobox import _core
 from homeobox.catalog.sql import equals
-from homeobox.ingest.cell_rows import cell_table, dense_pointers, sparse_pointers
+from homeobox.errors import InvalidArgumentError
+from homeobox.ingest.cell_rows import cell_table, spread_pointers
 from homeobox.ingest.dataset_plan import DatasetPlan
-from homeobox.ingest.dense_writer import write_dense
 from homeobox.ingest.group_claim import GroupClaim, claim_group
+from homeobox.ingest.group_name import check_not_nested
+from homeobox.ingest.group_plan import CellsOfGroup, GroupPlan, MatrixGroup
 from homeobox.ingest.pending import check_unrecorded, is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
-from homeobox.ingest.sources import CsrSource, DenseSource
-from homeobox.ingest.sparse_writer import SparsePlan, WrittenObject, write_sparse
+from homeobox.ingest.sparse_writer import WrittenObject
 
 if TYPE_CHECKING:
     from homeobox.catalog import Catalog
+    from homeobox.schema import DatasetRecord
 
 _GROUP_ATTRIBUTES = json.dumps({"homeobox": {"format": 1}})
 
 
 def write_dataset(catalog: Catalog, plan: DatasetPlan) -> int:
-    """Write the dataset and return its number of cells.
+    """Write a dataset of one group and return its number of cells. Errors as :func:`write_groups`."""
+    return write_groups(catalog, [CellsOfGroup(MatrixGroup(plan))], plan.obs, plan.n_cells)
+
+
+def check_together(records: Sequence[DatasetRecord]) -> None:
+    """Refuse dataset records that cannot belong to the same cells.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Two have one feature space, uid or group, or a group lies inside another; names them.
+    """
+    for attribute in ("feature_space", "uid", "zarr_group"):
+        values = [getattr(record, attribute) for record in records]
+        repeated = sorted({value for value in values if values.count(value) > 1})
+        if repeated:
+            raise InvalidArgumentError(f"dataset records must differ in {attribute}, found {repeated} more than once")
+    for record in records:
+        check_not_nested(record.zarr_group, [other.zarr_group for other in records if other is not record])
+
+
+def write_groups(catalog: Catalog, groups: Sequence[CellsOfGroup], obs: Mapping[str, pa.Array], n_cells: int) -> int:
+    """Write the groups and one row per cell with its pointers to all of them, and return the number of cells.
+
+    Parameters
+    ----------
+    groups
+        Their records are known to fit together (`check_together`). The cells' ``dataset_uid`` is the uid of the first.
+    obs
+        Obs columns of the cell rows, each of `n_cells`.
 
     Raises
     ------
     ConflictError
-        Another ingest holds the group's name.
+        Another ingest holds the name of a group.
     InvalidArgumentError
-        The name was taken since the plan was made.
+        A name was taken since the plan was made.
     """
-    with claim_group(catalog.store, plan.group, lambda: check_unrecorded(catalog, plan.group)) as claim:
-        # Once more, now that nobody else can write there: the name may have been committed since it was checked.
-        remove_pending(catalog, plan.group)
-        catalog.datasets.check_new(plan.record)
-        objects = _write_arrays(catalog.store, plan, claim)
-        _core.write_manifest(catalog.store, plan.group, objects)
-        catalog.layouts.add_rows(plan.layout)
-        cells = cell_table(
+    plans = [cells.group for cells in groups]
+    with ExitStack() as held:
+        claims = [held.enter_context(_claim(catalog, plan)) for plan in plans]
+        for plan in plans:
+            # Once more, now that nobody else can write there: the name may have been committed since it was checked.
+            remove_pending(catalog, plan.record.zarr_group)
+            catalog.datasets.check_new(plan.record)
+        for plan in plans:
+            objects = _write_arrays(catalog.store, plan, claims)
+            _core.write_manifest(catalog.store, plan.record.zarr_group, objects)
+        for plan in plans:
+            if plan.layout is not None:
+                catalog.layouts.add_rows(plan.layout)
+        rows = cell_table(
             catalog.cells_schema,
             catalog.pointer_fields,
-            plan.obs,
-            dataset_uid=plan.record.uid,
-            present={plan.pointer_field.name: _pointers(catalog, plan)},
-            n_cells=plan.n_cells,
+            obs,
+            dataset_uid=plans[0].record.uid,
+            present={cells.group.pointer_field.name: _pointers(catalog, cells) for cells in groups},
+            n_cells=n_cells,
         )
-        _add_dataset_row(catalog, plan, claim)
+        _add_dataset_rows(catalog, plans, claims)
         # An append that fails may still have happened, so from here on everything stays whatever comes.
-        claim.keep_objects()
-        catalog.append_cells(cells)
-    return plan.n_cells
+        for claim in claims:
+            claim.keep_objects()
+        catalog.append_cells(rows)
+    return n_cells
 
 
-def _add_dataset_row(catalog: Catalog, plan: DatasetPlan, claim: GroupClaim) -> None:
-    claim.confirm()
+def _claim(catalog: Catalog, plan: GroupPlan) -> GroupClaim:
+    name = plan.record.zarr_group
+    return claim_group(catalog.store, name, lambda: check_unrecorded(catalog, name))
+
+
+def _add_dataset_rows(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequence[GroupClaim]) -> None:
+    for claim in claims:
+        claim.confirm()
+    begun: list[DatasetRecord] = []
     try:
-        catalog.datasets.add(plan.record)
-        claim.confirm()  # the last moment before cells point to the arrays
+        for plan in plans:
+            begun.append(plan.record)
+            catalog.datasets.add(plan.record)
+        for claim in claims:
+            claim.confirm()  # the last moment before cells point to the arrays
     except BaseException:
-        # It may be there all the same, and then names arrays that are about to be removed. Of the rows of this group
+        # They may be there all the same, and then name arrays that are about to be removed. Of the rows of a group
         # only our own: another writer may have taken the group over.
-        if is_pending(catalog, plan.group):
-            own = f"{equals('uid', plan.record.uid)} AND {equals('zarr_group', plan.group)}"
-            catalog.datasets.table.delete(own)
+        for record in begun:
+            if is_pending(catalog, record.zarr_group):
+                own = f"{equals('uid', record.uid)} AND {equals('zarr_group', record.zarr_group)}"
+                catalog.datasets.table.delete(own)
         raise
 
 
-def _write_arrays(store: _core.Store, plan: DatasetPlan, claim: GroupClaim) -> list[WrittenObject]:
-    objects = _write_groups(store, plan)
-    with row_progress(f"ingest {plan.group}", plan.n_cells) as advance:
+def _write_arrays(store: _core.Store, plan: GroupPlan, claims: Sequence[GroupClaim]) -> list[WrittenObject]:
+    objects = _write_group_documents(store, plan)
+    with row_progress(f"ingest {plan.record.zarr_group}", plan.n_rows) as advance:
 
         def on_rows(n_rows: int) -> None:
             advance(n_rows)
-            claim.renew()
+            for claim in claims:
+                claim.renew()
 
-        if isinstance(plan.arrays, SparsePlan):
-            assert isinstance(plan.matrix, CsrSource)  # a sparse plan is made of rows only
-            return objects + write_sparse(store, plan.group, plan.arrays, plan.matrix, on_rows)
-        assert isinstance(plan.matrix, DenseSource)
-        return objects + write_dense(store, plan.group, plan.arrays, plan.matrix, on_rows)
+        return objects + plan.write_arrays(store, on_rows)
 
 
-def _write_groups(store: _core.Store, plan: DatasetPlan) -> list[WrittenObject]:
+def _write_group_documents(store: _core.Store, plan: GroupPlan) -> list[WrittenObject]:
     """Metadata of the group, of those above it, and of those inside it. Returns the objects that are its own."""
-    above = plan.group.split("/")[:-1]
+    group = plan.record.zarr_group
+    above = group.split("/")[:-1]
     for depth in range(len(above)):
         _core.write_group(store, "/".join(above[: depth + 1]))
-    objects = [_core.write_group(store, plan.group, _GROUP_ATTRIBUTES)]
-    inside = plan.spec.layers.path.split("/")
-    objects += [_core.write_group(store, "/".join([plan.group, *inside[: i + 1]])) for i in range(len(inside))]
-    return objects
+    objects = [_core.write_group(store, group, _GROUP_ATTRIBUTES)]
+    return objects + [_core.write_group(store, f"{group}/{inside}") for inside in plan.subgroups]
 
 
-def _pointers(catalog: Catalog, plan: DatasetPlan) -> pa.StructArray:
-    struct = catalog.cells_schema.field(plan.pointer_field.name).type
-    space = plan.spec.feature_space
-    if isinstance(plan.matrix, CsrSource):
-        return sparse_pointers(struct, space, plan.group, plan.matrix.indptr[:-1], plan.matrix.indptr[1:])
-    return dense_pointers(struct, space, plan.group, plan.n_cells)
+def _pointers(catalog: Catalog, cells: CellsOfGroup) -> pa.StructArray:
+    struct = catalog.cells_schema.field(cells.group.pointer_field.name).type
+    pointers = cells.group.pointers(struct)
+    return pointers if cells.row_of_cell is None else spread_pointers(pointers, cells.row_of_cell)

@@ -1,0 +1,194 @@
+"""Ingest from MuData: cells with several modalities, each a group, in one commit."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from homeobox.ingest.anndata import HasCatalog
+from homeobox.ingest.commit import check_together, write_groups
+from homeobox.ingest.dataset_plan import (
+    DatasetPlan,
+    FeatureOrder,
+    IngestOptions,
+    check_writable,
+    obs_fields,
+    plan_dataset,
+)
+from homeobox.ingest.encoding import Codec
+from homeobox.ingest.group_plan import CellsOfGroup, MatrixGroup
+from homeobox.ingest.modality_obs import ModalityObs, cell_columns
+from homeobox.ingest.obs_columns import convert_obs
+from homeobox.schema import DatasetRecord
+
+if TYPE_CHECKING:
+    import mudata
+    import pandas as pd
+
+    from homeobox.catalog import Catalog
+
+
+def add_from_mudata(
+    atlas: HasCatalog,
+    mdata: mudata.MuData | str | os.PathLike[str],
+    *,
+    modalities: Mapping[str, tuple[str, str]],
+    dataset_records: Mapping[str, DatasetRecord],
+    codec: Codec = "bp128",
+    feature_order: FeatureOrder = "expression",
+    whole_counts: bool = True,
+) -> int:
+    """Add cells with several modalities to an atlas: one row per cell with all its pointers, wholly or not at all.
+
+    Each modality becomes a group and a row of the dataset table. A cell that lacks a modality gets its zero-filled
+    pointer. Everything is checked before the first byte is written, and one append of all cell rows comes last.
+
+    Parameters
+    ----------
+    atlas : RaggedAtlas
+        Writable, opened with its cell schema; the features of every modality must be registered.
+    mdata : mudata.MuData or path of an .h5mu file
+        Modalities that share cells (``axis`` 0). Each has `X` and ``var["global_feature_uid"]``.
+    modalities : mapping
+        Name in `mdata` -> (feature space, layer). Cells carry the dataset uid of the first one.
+    dataset_records : mapping
+        Name in `mdata` -> its dataset row; `n_cells` is the number of cells of that modality.
+    codec, feature_order, whole_counts
+        As for :func:`add_from_anndata`, for every modality.
+
+    Returns
+    -------
+    int
+        Number of cells added.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Something does not fit, says of which modality; nothing was written.
+    UnsupportedError
+        Modalities that share features instead of cells, or a modality that is no matrix.
+    ConflictError
+        Another process is writing a group of one of the names.
+
+    Notes
+    -----
+    Stage: experimental. A column `c` of the cell schema is taken from ``mdata.obs["c"]``; else, if it is named like
+    ``rna_c``, from column ``c`` of modality ``rna``; else from column ``c`` of the modalities, which must agree where
+    they share a cell. A path is read into memory.
+    """
+    catalog = atlas.catalog
+    cell_schema = check_writable(catalog)
+    _check_names(modalities, dataset_records)
+    check_together([dataset_records[name] for name in modalities])
+    source = _read(mdata)
+    rows = {name: _row_of_cell(source, name) for name in modalities}
+    kept = _cells_with_data(source, rows)
+    rows = {name: row[kept] for name, row in rows.items()}
+
+    parts = {name: ModalityObs(source.mod[name].obs, row) for name, row in rows.items()}
+    fields = obs_fields(catalog)
+    frame = cell_columns([field.name for field in fields], source.obs.iloc[kept], parts)
+    obs = convert_obs(frame, fields, cell_schema.model_fields)
+    options = IngestOptions(codec=codec, feature_order=feature_order, whole_counts=whole_counts)
+    plans = [
+        _plan_modality(catalog, source.mod[name], name, place, dataset_records[name], frame, rows[name], options)
+        for name, place in modalities.items()
+    ]
+    groups = [CellsOfGroup(MatrixGroup(plan), row) for plan, row in zip(plans, rows.values(), strict=True)]
+    return write_groups(catalog, groups, obs, len(kept))
+
+
+def _check_names(modalities: Mapping[str, tuple[str, str]], records: Mapping[str, DatasetRecord]) -> None:
+    if not modalities:
+        raise InvalidArgumentError(
+            "modalities is empty; name at least one, such as {'rna': ('gene_expression', 'counts')}"
+        )
+    for name, place in modalities.items():
+        if not (isinstance(place, tuple | list) and len(place) == 2 and all(isinstance(text, str) for text in place)):
+            raise InvalidArgumentError(f"modalities['{name}'] must be (feature space, layer), found {place!r}")
+    if set(modalities) != set(records):
+        raise InvalidArgumentError(
+            f"dataset_records must name the modalities {sorted(modalities)}, found {sorted(records)}"
+        )
+    for name, record in records.items():
+        if not isinstance(record, DatasetRecord):
+            raise InvalidArgumentError(
+                f"dataset_records['{name}'] must be a DatasetRecord, found {type(record).__name__}"
+            )
+
+
+def _read(mdata: Any) -> Any:
+    if isinstance(mdata, str | os.PathLike):
+        import mudata
+
+        if not os.path.exists(mdata):
+            raise NotFoundError(f"mdata: there is no file '{os.fspath(mdata)}'")
+        try:
+            mdata = mudata.read_h5mu(mdata)
+        except (OSError, KeyError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"mdata: the file '{os.fspath(mdata)}' is not a readable h5mu: {error}"
+            ) from error
+    if not (hasattr(mdata, "mod") and hasattr(mdata, "obsmap")):
+        raise UnsupportedError(f"mdata must be a MuData or the path of an h5mu file, found {type(mdata).__name__}")
+    if mdata.axis != 0:
+        raise UnsupportedError(f"mdata.axis is {mdata.axis}: its modalities do not share cells; expected 0")
+    return mdata
+
+
+def _row_of_cell(mdata: Any, name: str) -> np.ndarray:
+    """Row of each cell of `mdata` in a modality, -1 where it lacks it; int64."""
+    if name not in mdata.mod:
+        raise InvalidArgumentError(f"mdata has no modality '{name}', it has {list(mdata.mod)}")
+    modality = mdata.mod[name]
+    rows = np.asarray(mdata.obsmap[name]).ravel().astype(np.int64) - 1
+    present = np.flatnonzero(rows >= 0)
+    whole = np.array_equal(np.sort(rows[present]), np.arange(modality.n_obs))
+    if not whole or not np.array_equal(mdata.obs_names[present], modality.obs_names[rows[present]]):
+        raise InvalidArgumentError(
+            f"mdata.obsmap['{name}'] does not name every cell of the modality once; call mdata.update() after a "
+            "modality was changed"
+        )
+    return rows
+
+
+def _cells_with_data(mdata: Any, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Positions of the cells that have one of the modalities."""
+    present = np.zeros(mdata.n_obs, dtype=bool)
+    for row in rows.values():
+        present |= row >= 0
+    n_without = mdata.n_obs - int(np.count_nonzero(present))
+    if n_without:
+        warnings.warn(
+            f"{n_without} of {mdata.n_obs} cells have none of the modalities {list(rows)} and are left out",
+            stacklevel=3,
+        )
+    return np.flatnonzero(present)
+
+
+def _plan_modality(
+    catalog: Catalog,
+    modality: Any,
+    name: str,
+    place: tuple[str, str],
+    record: DatasetRecord,
+    frame: pd.DataFrame,
+    row_of_cell: np.ndarray,
+    options: IngestOptions,
+) -> DatasetPlan:
+    import anndata
+
+    # The plan of a matrix looks at obs too, so it gets that of the modality's cells, in its own order.
+    cells = np.flatnonzero(row_of_cell >= 0)
+    cells = cells[np.argsort(row_of_cell[cells])]
+    source = anndata.AnnData(X=modality.X, obs=frame.iloc[cells].set_axis(modality.obs_names), var=modality.var)
+    space, layer = place
+    try:
+        return plan_dataset(catalog, source, space, layer, record, options)
+    except (InvalidArgumentError, NotFoundError, UnsupportedError) as error:
+        raise type(error)(f"modality '{name}': {error}") from error

@@ -1,0 +1,101 @@
+"""Real multimodal files through the public API: every count is found again, cell by cell."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from small_atlas import Feature, checked_out
+
+import homeobox as hox
+from homeobox.schema import (
+    ArraySpec,
+    DenseZarrPointer,
+    DTypeKind,
+    LayersSpec,
+    PointerKind,
+    SparseZarrPointer,
+    registered_feature_spaces,
+)
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the files of {DATA}")
+
+mudata.set_options(pull_on_update=False)
+
+PEAKS = "test_peaks"
+if PEAKS not in registered_feature_spaces():
+    hox.register_spec(
+        hox.ZarrGroupSpec(
+            feature_space=PEAKS,
+            pointer_kind=PointerKind.SPARSE,
+            has_var_df=True,
+            required_arrays=[ArraySpec(array_name="csr/indices", dtype_kind=DTypeKind.UNSIGNED_INTEGER, ndim=1)],
+            layers=LayersSpec(prefix="csr", required=["counts"]),
+        )
+    )
+
+
+class CiteCell(hox.HoxBaseSchema):
+    gene_expression: SparseZarrPointer | None = None
+    protein_abundance: DenseZarrPointer | None = None
+    barcode: str
+    percent_mito: float
+
+
+class MultiomeCell(hox.HoxBaseSchema):
+    gene_expression: SparseZarrPointer | None = None
+    test_peaks: SparseZarrPointer | None = None
+    barcode: str
+
+
+def ingest(folder: Path, cell: type, mdata: mudata.MuData, places: dict[str, tuple[str, str]]) -> hox.RaggedAtlas:
+    spaces = {name: space for name, (space, _) in places.items()}
+    registries = dict.fromkeys(spaces.values(), Feature)
+    atlas = hox.create_or_open_atlas(folder, "cells", cell, "datasets", hox.DatasetRecord, registry_schemas=registries)
+    records = {}
+    for name, space in spaces.items():
+        mdata[name].var["global_feature_uid"] = mdata[name].var_names
+        atlas.register_features(space, [Feature(uid=uid) for uid in mdata[name].var_names])
+        records[name] = hox.DatasetRecord(zarr_group=name, feature_space=space, n_cells=mdata[name].n_obs)
+    mdata.obs["barcode"] = mdata.obs_names
+    assert hox.add_from_mudata(atlas, mdata, modalities=places, dataset_records=records) == mdata.n_obs
+    return checked_out(atlas, folder)
+
+
+def assert_equal_to_source(atlas: hox.RaggedAtlas, source: anndata.AnnData, space: str) -> None:
+    answer = atlas.query().feature_spaces(space).to_anndata()
+    expected = source[answer.obs["barcode"].to_list(), answer.var_names]
+    assert answer.n_obs == source.n_obs
+    got, want = sp.csr_matrix(answer.X), sp.csr_matrix(expected.X)
+    assert (got != want).nnz == 0
+    assert got.sum() == want.sum() > 0
+
+
+def test_cite_seq_counts_of_genes_and_proteins(tmp_path):
+    rna = anndata.read_h5ad(DATA / "cite_pbmc_10k_protein_v3_200cells.h5ad")
+    proteins = pd.DataFrame(index=[str(name) for name in rna.uns["protein_names"]])
+    prot = anndata.AnnData(np.asarray(rna.obsm["protein_expression"]), pd.DataFrame(index=rna.obs_names), proteins)
+    mdata = mudata.MuData({"rna": rna, "prot": prot})
+    places = {"rna": ("gene_expression", "counts"), "prot": ("protein_abundance", "counts")}
+    atlas = ingest(tmp_path, CiteCell, mdata, places)
+    assert_equal_to_source(atlas, rna, "gene_expression")
+    assert_equal_to_source(atlas, prot, "protein_abundance")
+    obs = atlas.query().to_polars()
+    assert obs["percent_mito"].to_list() == rna.obs.loc[obs["barcode"].to_list(), "percent_mito"].to_list()
+
+
+def test_multiome_of_an_old_h5mu_with_a_feature_space_of_the_users(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the file has an encoding that mudata remarks on
+        mdata = mudata.read_h5mu(DATA / "multiome_pbmc_rna_atac_1000cells.h5mu")
+    atlas = ingest(tmp_path, MultiomeCell, mdata, {"rna": ("gene_expression", "counts"), "atac": (PEAKS, "counts")})
+    assert atlas.query().count() == 1000
+    assert_equal_to_source(atlas, mdata["rna"], "gene_expression")
+    assert_equal_to_source(atlas, mdata["atac"], PEAKS)
