@@ -32,6 +32,7 @@ def anonymous_mib() -> float:
 
 def make_atlas(folder: pathlib.Path, n_groups: int) -> None:
     import anndata
+
     import homeobox as hox
 
     atlas = hox.create_or_open_atlas(

@@ -22,6 +22,7 @@ void bind_obstore(nb::module_& m);  // after bind_io
 void bind_codec(nb::module_& m);
 void bind_zarr(nb::module_& m);
 void bind_ragged(nb::module_& m);
+void bind_csr_writer(nb::module_& m);
 void bind_transpose(nb::module_& m);
 void bind_loader(nb::module_& m);
 

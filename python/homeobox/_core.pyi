@@ -170,6 +170,43 @@ def reorder_csr(
     n_features: int,
     order: object | None = None,
 ) -> tuple[numpy.typing.NDArray, list[numpy.typing.NDArray]]: ...
+
+class CsrSummary:
+    def __init__(self, n_features: int) -> None: ...
+    def add(
+        self,
+        indices: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        values: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    @property
+    def totals(self) -> numpy.typing.NDArray: ...
+    @property
+    def n_entries(self) -> int: ...
+    @property
+    def has_negative(self) -> bool: ...
+    @property
+    def has_fraction(self) -> bool: ...
+    @property
+    def has_nonfinite(self) -> bool: ...
+
+class CsrWriter:
+    def __init__(
+        self,
+        store: Store,
+        indices: tuple[str, str, int, int, int | None, str],
+        layers: Sequence[tuple[str, str, int, int, int | None, str]],
+        n_features: int,
+        order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order="C", device="cpu", writable=False)]
+        | None = None,
+    ) -> None: ...
+    def append(
+        self,
+        indptr: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        indices: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        data: Sequence[Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)]],
+    ) -> None: ...
+    def finish(self) -> list[tuple[str, int, int]]: ...
+
 def transpose_csr(
     store: Store,
     group: str,

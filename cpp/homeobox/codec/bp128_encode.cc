@@ -38,8 +38,7 @@ std::uint32_t bits_below(std::uint32_t modulus) noexcept {
 
 std::uint32_t delta_field(std::uint32_t key, std::uint32_t previous, const Header& header) noexcept {
   const std::uint32_t difference = key - previous - header.step;
-  if (header.modulus == 0) return difference;
-  // previous + step <= modulus, so at most one turn is missing.
+  // previous + step <= modulus, so at most one turn is missing; modulus 0 is 2^32, whose turns do not show.
   return key >= previous + header.step ? difference : difference + header.modulus;
 }
 
@@ -48,19 +47,18 @@ void transform(const Header& header, std::span<const std::uint32_t> keys, std::u
   const std::uint64_t begin = block * kBlockFields;
   const std::uint64_t end = std::min<std::uint64_t>(begin + kBlockFields, keys.size());
   const std::size_t n = end - begin;
-  std::uint32_t previous = begin == 0 ? 0 : keys[begin - 1];
+  // The chunk's first key goes by itself; every other has a key before it.
+  const std::size_t first = begin == 0 ? 1 : 0;
+  const std::uint32_t* const from = keys.data() + begin + first;
+  const std::uint32_t* const previous = from - 1;
   switch (header.mode) {
     case Mode::kDelta:
-      for (std::size_t i = 0; i < n; ++i) {
-        fields[i] = delta_field(keys[begin + i], previous, header);
-        previous = keys[begin + i];
-      }
+      if (begin == 0) fields[0] = delta_field(keys[0], 0, header);
+      for (std::size_t i = 0; i < n - first; ++i) fields[first + i] = delta_field(from[i], previous[i], header);
       break;
     case Mode::kZigzag:
-      for (std::size_t i = 0; i < n; ++i) {
-        fields[i] = zigzag(keys[begin + i] - previous);
-        previous = keys[begin + i];
-      }
+      if (begin == 0) fields[0] = zigzag(keys[0]);
+      for (std::size_t i = 0; i < n - first; ++i) fields[first + i] = zigzag(from[i] - previous[i]);
       break;
     default:
       std::copy_n(keys.begin() + static_cast<std::ptrdiff_t>(begin), n, fields.begin());

@@ -13,55 +13,64 @@ namespace {
 
 constexpr std::uint64_t kKeySpan = std::uint64_t{1} << 32;
 
-// Each reader turns one element into a 64-bit whole number, or says that it has none.
+// Each reader turns one element into a whole number, and says by bits that are not zero that it has none. No branches
+// and no type wider than the element, so that the loops below go by whole vectors.
 template <class T>
 struct IntegerReader {
   using Element = T;
-  using Whole = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
-  static bool read(T value, Whole& whole) noexcept {
-    whole = value;
-    return true;
-  }
+  using Wide = std::conditional_t<std::is_signed_v<T>, std::int32_t, std::uint32_t>;
+  using Whole = std::conditional_t<sizeof(T) <= sizeof(Wide), Wide, T>;
+  using Bits = std::uint32_t;
+  static Whole read(T value, Bits&) noexcept { return value; }
 };
 
 struct BoolReader {
   using Element = std::uint8_t;
-  using Whole = std::uint64_t;
-  static bool read(std::uint8_t value, std::uint64_t& whole) noexcept {
-    whole = value;
-    return value <= 1;
+  using Whole = std::uint32_t;
+  using Bits = std::uint32_t;
+  static std::uint32_t read(std::uint8_t value, Bits& odd) noexcept {
+    odd |= value & 0xfeU;
+    return value;
   }
 };
 
 // Comparing bits, not values, tells -0.0 from 0.0 and rejects NaN.
 struct Float32Reader {
   using Element = float;
-  using Whole = std::int64_t;
-  static bool read(float value, std::int64_t& whole) noexcept {
-    const bool in_range = value > -2147483648.0F && value < 2147483648.0F;
-    const auto truncated = static_cast<std::int32_t>(in_range ? value : 0.0F);
-    whole = truncated;
-    return std::bit_cast<std::uint32_t>(static_cast<float>(truncated)) == std::bit_cast<std::uint32_t>(value);
+  using Whole = std::int32_t;
+  using Bits = std::uint32_t;
+  static std::int32_t read(float value, Bits& odd) noexcept {
+    constexpr std::int32_t kMagnitude = 0x7fffffff;
+    constexpr std::int32_t kTwoTo31 = 0x4f000000;
+    const auto bits = std::bit_cast<std::int32_t>(value);
+    // Beyond 2^31 it becomes 0, whose bits are others.
+    const std::int32_t in_range = (bits & kMagnitude) < kTwoTo31 ? -1 : 0;
+    const auto whole = static_cast<std::int32_t>(std::bit_cast<float>(bits & in_range));
+    odd |= std::bit_cast<Bits>(static_cast<float>(whole)) ^ static_cast<Bits>(bits);
+    return whole;
   }
 };
 
 struct Float64Reader {
   using Element = double;
   using Whole = std::int64_t;
-  static bool read(double value, std::int64_t& whole) noexcept {
+  using Bits = std::uint64_t;
+  static std::int64_t read(double value, Bits& odd) noexcept {
     const bool in_range = value > -9223372036854775808.0 && value < 9223372036854775808.0;
-    whole = static_cast<std::int64_t>(in_range ? value : 0.0);
-    return std::bit_cast<std::uint64_t>(static_cast<double>(whole)) == std::bit_cast<std::uint64_t>(value);
+    const auto whole = static_cast<std::int64_t>(in_range ? value : 0.0);
+    odd |= std::bit_cast<Bits>(static_cast<double>(whole)) ^ std::bit_cast<Bits>(value);
+    return whole;
   }
 };
 
 struct Float16Reader {
   using Element = std::uint16_t;
-  using Whole = std::int64_t;
-  static bool read(std::uint16_t bits, std::int64_t& whole) noexcept {
+  using Whole = std::int32_t;
+  using Bits = std::uint32_t;
+  static std::int32_t read(std::uint16_t bits, Bits& odd) noexcept {
     const std::optional<std::int32_t> exact = whole_from_half(bits);
-    whole = exact.value_or(0);
-    return exact.has_value();
+    odd |= exact ? 0U : 1U;
+    return exact.value_or(0);
   }
 };
 
@@ -77,23 +86,21 @@ std::optional<Keys> read_keys(std::span<const std::byte> values, std::vector<std
   };
   Whole smallest = std::numeric_limits<Whole>::max();
   Whole largest = std::numeric_limits<Whole>::min();
-  bool all_whole = true;
+  typename Reader::Bits odd = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    Whole whole;
-    all_whole &= Reader::read(element(i), whole);
+    const Whole whole = Reader::read(element(i), odd);
     smallest = std::min(smallest, whole);
     largest = std::max(largest, whole);
   }
-  if (!all_whole || n == 0) return std::nullopt;
-  const auto reference = static_cast<std::uint64_t>(smallest);
-  const std::uint64_t span = static_cast<std::uint64_t>(largest) - reference;
+  if (odd != 0 || n == 0) return std::nullopt;
+  using Wide = std::conditional_t<std::is_signed_v<Whole>, std::int64_t, std::uint64_t>;
+  const auto reference = static_cast<std::uint64_t>(Wide{smallest});
+  const std::uint64_t span = static_cast<std::uint64_t>(Wide{largest}) - reference;
   if (span >= kKeySpan) return std::nullopt;
   keys.resize(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    Whole whole;
-    Reader::read(element(i), whole);
-    keys[i] = static_cast<std::uint32_t>(static_cast<std::uint64_t>(whole) - reference);
-  }
+  const auto low_reference = static_cast<std::uint32_t>(reference);
+  for (std::size_t i = 0; i < n; ++i)
+    keys[i] = static_cast<std::uint32_t>(Reader::read(element(i), odd)) - low_reference;  // below 2^32, so modulo it
   return Keys{reference, static_cast<std::uint32_t>(span)};
 }
 

@@ -17,7 +17,7 @@ namespace hox::zarr {
 namespace {
 
 // Rows are encoded when so many bytes of them are there, or a shard is complete: enough chunks for every thread.
-constexpr std::uint64_t kGroupBytes = std::uint64_t{16} << 20;
+constexpr std::uint64_t kGroupBytes = std::uint64_t{4} << 20;
 
 // What the codecs say of themselves, which leaves out what only steers the writer, with members in the caller's order.
 Json stored_codecs(const codec::CodecChain& chain, const Json& given) {
@@ -149,6 +149,9 @@ ArrayWriter::ArrayWriter(std::shared_ptr<Store> store, std::string_view path, co
 ArrayWriter::~ArrayWriter() = default;
 
 const std::vector<StoredObject>& ArrayWriter::objects() const noexcept { return impl_->objects; }
+std::uint64_t ArrayWriter::rows_wanted() const noexcept {
+  return impl_->group_end(impl_->group_begin) - impl_->taken_rows;
+}
 std::uint64_t ArrayWriter::n_rows() const noexcept { return impl_->taken_rows; }
 
 void ArrayWriter::append(std::span<const std::byte> rows, std::uint64_t n_rows) {

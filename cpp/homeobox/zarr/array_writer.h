@@ -55,6 +55,8 @@ class ArrayWriter {
 
   // What was written, or is being written, so far.
   const std::vector<StoredObject>& objects() const noexcept;
+  // Rows with which append() would next encode; given so many at once it copies none. 0 when it has all.
+  std::uint64_t rows_wanted() const noexcept;
   // Rows that append() has taken.
   std::uint64_t n_rows() const noexcept;
 

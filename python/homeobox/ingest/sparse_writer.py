@@ -80,28 +80,25 @@ def write_sparse(
     Entries of a row are stored by ascending stored index; repeated entries keep their order.
     `on_rows` hears how many rows were just written.
     """
-    indices = _open_writer(store, f"{group}/{plan.indices_path}", "uint32", plan.indices)
-    values = [
-        _open_writer(store, f"{group}/{path}", dtype.name, array)
-        for (path, array), dtype in zip(plan.values, matrix.dtypes, strict=True)
-    ]
+    writer = _core.CsrWriter(
+        store,
+        _target(f"{group}/{plan.indices_path}", "uint32", plan.indices),
+        [
+            _target(f"{group}/{path}", dtype.name, array)
+            for (path, array), dtype in zip(plan.values, matrix.dtypes, strict=True)
+        ],
+        matrix.shape[1],
+        plan.feature_order,
+    )
     try:
         for block in matrix.blocks():
-            row_indices, row_values = _core.reorder_csr(
-                block.indptr, block.indices, list(block.layers), matrix.shape[1], plan.feature_order
-            )
-            indices.append(row_indices)
-            for writer, layer in zip(values, row_values, strict=True):
-                writer.append(layer)
+            writer.append(block.indptr, block.wide_indices, list(block.layers))
             on_rows(block.n_rows)
-        objects: list[WrittenObject] = list(indices.finish())
-        for writer in values:
-            objects += writer.finish()
+        objects: list[WrittenObject] = list(writer.finish())
     except BaseException:
-        # A shard may still be on its way to the store; a writer waits for its own when it goes. Else it would arrive
-        # after the group was cleared. The frame would keep the writers for as long as the error is handled.
-        writer = None
-        del indices, values
+        # A shard may still be on its way to the store; the writer waits for its own when it goes. Else it would arrive
+        # after the group was cleared. The frame would keep the writer for as long as the error is handled.
+        del writer
         raise
     objects += _write_whole(store, f"{group}/{plan.indptr_path}", matrix.indptr, plan.indptr)
     if plan.feature_order is not None and plan.order_plan is not None:
@@ -109,10 +106,8 @@ def write_sparse(
     return objects
 
 
-def _open_writer(store: _core.Store, path: str, dtype: str, plan: ArrayPlan) -> _core.ArrayWriter:
-    return _core.ArrayWriter(
-        store, path, dtype, list(plan.shape), list(plan.chunk_shape), list(plan.shard_shape), plan.codecs_json
-    )
+def _target(path: str, dtype: str, plan: ArrayPlan) -> tuple[str, str, int, int, int, str]:
+    return path, dtype, plan.shape[0], plan.chunk_shape[0], plan.shard_shape[0], plan.codecs_json
 
 
 def _write_whole(store: _core.Store, path: str, data: np.ndarray, plan: ArrayPlan) -> list[WrittenObject]:

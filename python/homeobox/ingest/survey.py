@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from homeobox import _core
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.sources import CsrSource, check_columns
 
@@ -24,19 +25,25 @@ def survey_rows(matrix: CsrSource, layers: Sequence[str], whole_counts: bool = T
     """
     if not matrix.n_entries:
         raise InvalidArgumentError(f"{matrix.name} has no stored values; there is nothing to ingest")
-    n_features = matrix.shape[1]
-    totals = np.zeros(n_features, dtype=np.float64)
+    # Beside the first layer only counts have anything to be looked for.
+    looked_at = sorted({0, *(i for i, layer in enumerate(layers) if layer == "counts")})
+    summaries = {i: _core.CsrSummary(matrix.shape[1]) for i in looked_at}
     for block in matrix.blocks():
-        entries = block.entries
-        if entries.start == entries.stop:
-            continue
-        columns = block.indices[entries]
-        check_columns(columns, n_features, matrix.name)
-        for layer, values in zip(layers, block.layers, strict=True):
-            if layer == "counts":
-                check_counts(values[entries], matrix.name, whole_counts)
-        totals += np.bincount(columns, weights=block.layers[0][entries], minlength=n_features)
-    return totals
+        columns = block.wide_indices[block.entries]
+        for i, summary in summaries.items():
+            values = block.layers[i][block.entries]
+            try:
+                summary.add(columns, values)
+            except InvalidArgumentError:
+                check_columns(columns, matrix.shape[1], matrix.name)  # tells which matrix it is
+                raise
+            if layers[i] == "counts" and _is_suspicious(summary, whole_counts):
+                check_counts(values, matrix.name, whole_counts)
+    return summaries[0].totals
+
+
+def _is_suspicious(summary: _core.CsrSummary, whole_counts: bool) -> bool:
+    return summary.has_negative or summary.has_nonfinite or (whole_counts and summary.has_fraction)
 
 
 def check_counts(values: np.ndarray, name: str, whole: bool) -> None:

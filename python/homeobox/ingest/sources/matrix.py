@@ -45,6 +45,11 @@ class CsrBlock:
     def entries(self) -> slice:
         return slice(int(self.indptr[0]), int(self.indptr[-1]))
 
+    @property
+    def wide_indices(self) -> np.ndarray:
+        """`indices` in 32 or 64 bits, which is what the core takes."""
+        return self.indices if self.indices.dtype.itemsize >= 4 else self.indices.astype(np.uint32)
+
 
 class MatrixSource(ABC):
     """A cells x features matrix of one or several layers.
