@@ -4,7 +4,7 @@
 
 Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` and ``loader.py`` compare
 the gather and training batches with plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a
-fresh atlas. Rates wander on shared machines, so compare ratios within one run.
+fresh atlas, ``sizes.py`` and ``loader_memory.py`` measure bits per count and memory. Rates wander on shared machines, so compare ratios within one run.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def main() -> None:
     if not arguments.filter:
         for program, script in SCRIPTED.items():
             figures[script] = run_script(script, arguments.build / "bench" / program)
-        figures["atlas"] = run_script("atlas")
+        for script in ("atlas", "sizes", "loader_memory"):
+            figures[script] = run_script(script)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
