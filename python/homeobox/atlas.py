@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeobox import catalog as _catalog
 from homeobox.atlas_query import AtlasQuery
-from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, summary
+from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, WhichSnapshot, summary
 from homeobox.errors import InvalidArgumentError
 from homeobox.export import export_atlas
 from homeobox.query import ReadSession
@@ -32,7 +32,7 @@ def create_or_open_atlas(
     dataset_table_name: str,
     dataset_schema: type[DatasetRecord],
     *,
-    registry_schemas: dict[str, type[FeatureBaseSchema]],
+    registry_schemas: dict[str, type[FeatureBaseSchema]] | None,
     version_table_name: str = VERSIONS_TABLE,
     store_kwargs: _StoreKwargs = None,
 ) -> "RaggedAtlas":
@@ -52,7 +52,7 @@ def create_or_open_atlas(
     dataset_schema : type of DatasetRecord
         One dataset.
     registry_schemas : dict
-        Feature space -> class of a feature.
+        Feature space -> class of a feature; None for an atlas without features.
     version_table_name : str
         Name of the table of snapshots.
     store_kwargs : dict, optional
@@ -76,7 +76,7 @@ def create_or_open_atlas(
     """
     location = AtlasLocation.parse(atlas_path, store_kwargs)
     tables = AtlasTables(
-        cell_table_name, cell_schema, dataset_table_name, dataset_schema, dict(registry_schemas), version_table_name
+        cell_table_name, cell_schema, dataset_table_name, dataset_schema, registry_schemas or {}, version_table_name
     )
     return RaggedAtlas(_catalog.create_or_open(location, tables))
 
@@ -106,7 +106,7 @@ class RaggedAtlas:
         dataset_schema: type[DatasetRecord],
         *,
         store: Any = None,
-        registry_schemas: dict[str, type[FeatureBaseSchema]],
+        registry_schemas: dict[str, type[FeatureBaseSchema]] | None,
         version_table_name: str = VERSIONS_TABLE,
         store_kwargs: _StoreKwargs = None,
     ) -> "RaggedAtlas":
@@ -120,7 +120,7 @@ class RaggedAtlas:
             A class cannot be a table.
         """
         tables = AtlasTables(
-            cell_table_name, cell_schema, dataset_table_name, dataset_schema, dict(registry_schemas), version_table_name
+            cell_table_name, cell_schema, dataset_table_name, dataset_schema, registry_schemas or {}, version_table_name
         )
         return cls(_catalog.create(AtlasLocation.parse(db_uri, store_kwargs), tables, store))
 
@@ -164,7 +164,7 @@ class RaggedAtlas:
     def checkout(
         cls,
         db_uri: _Uri,
-        version: int,
+        version: WhichSnapshot,
         cell_schema: type[HoxBaseSchema] | None = None,
         store: Any = None,
         *,
@@ -172,6 +172,13 @@ class RaggedAtlas:
         version_table_name: str = VERSIONS_TABLE,
     ) -> "RaggedAtlas":
         """A read-only atlas frozen at a snapshot. A moved or copied atlas finds its arrays beside its tables.
+
+        Parameters
+        ----------
+        version : int, str, datetime or date
+            The number of a snapshot (``3`` or ``"3"``), its name, or a time, as an object or as ISO 8601 text: the
+            newest snapshot taken at that moment or before. A time without a zone is in UTC, as in
+            :meth:`list_versions`; a date without a time is the end of that day.
 
         Raises
         ------
@@ -203,14 +210,17 @@ class RaggedAtlas:
     def restore(
         cls,
         db_uri: _Uri,
-        version: int,
+        version: WhichSnapshot,
         cell_schema: type[HoxBaseSchema] | None = None,
         store: Any = None,
         *,
         store_kwargs: _StoreKwargs = None,
         version_table_name: str = VERSIONS_TABLE,
     ) -> "RaggedAtlas":
-        """Make a snapshot the latest state again; a writable handle. Snapshots and arrays stay as they are."""
+        """Make a snapshot the latest state again; a writable handle. Snapshots and arrays stay as they are.
+
+        `version` as for :meth:`checkout`.
+        """
         location = AtlasLocation.parse(db_uri, store_kwargs)
         return cls(_catalog.restore(location, version, cell_schema, version_table=version_table_name, store=store))
 
@@ -218,7 +228,9 @@ class RaggedAtlas:
     def list_versions(
         cls, db_uri: _Uri, *, store_kwargs: _StoreKwargs = None, version_table_name: str = VERSIONS_TABLE
     ) -> "pl.DataFrame":
-        """All snapshots of an atlas by ascending number. AtlasNotFoundError if there is no atlas."""
+        """All snapshots of an atlas by ascending number: ``version``, ``name`` (null without one), ``created_at``,
+        ``total_cells``, then what they recorded. AtlasNotFoundError if there is no atlas.
+        """
         return _catalog.open_versions(AtlasLocation.parse(db_uri, store_kwargs), version_table_name).frame()
 
     # --- what it is ---
@@ -272,29 +284,50 @@ class RaggedAtlas:
         return AtlasQuery(self._session)
 
     def list_datasets(self) -> "pl.DataFrame":
-        """The dataset table."""
-        return self._opened.datasets.frame()
+        """The datasets: rows of the dataset table whose cells are there."""
+        import polars as pl
+
+        return pl.DataFrame(self._opened.committed_datasets())
 
     def feature_registry(self, feature_space: str) -> "pl.DataFrame":
         """The registry of a space by ascending global index. UnknownRegistryError (a KeyError) without one."""
         return self._opened.registry(feature_space).frame()
 
     def join_feature_metadata(
-        self, df: "pl.DataFrame", feature_space: str, columns: list[str], on: str = "feature"
+        self, df: "pl.DataFrame", feature_space: str, columns: str | list[str], on: str = "feature"
     ) -> "pl.DataFrame":
         """`df` with columns of the registry, joined by the feature uids in column `on`."""
         return self._opened.registry(feature_space).join_to(df, columns, on)
 
     def find_datasets_with_features(self, feature_uids: str | list[str], feature_space: str) -> "pl.DataFrame":
         """One row per (dataset, feature) that was measured: ``zarr_group``, ``global_feature_uid``, dataset columns."""
-        return self._opened.datasets.with_features(feature_uids, feature_space, self._opened.layouts)
+        opened = self._opened
+        return _catalog.datasets_with_features(opened.committed_datasets(), feature_uids, feature_space, opened.layouts)
 
     def validate(
-        self, *, check_zarr: bool = True, check_var_dfs: bool = True, check_registries: bool = True
+        self,
+        *,
+        check_zarr: bool = True,
+        check_var_dfs: bool = True,
+        check_registries: bool = True,
+        deep: bool = False,
     ) -> list[str]:
-        """Everything that is wrong with the atlas, one message per fault; never raises for a fault."""
+        """Everything that is wrong with the atlas, one message per fault; never raises for a fault.
+
+        Parameters
+        ----------
+        check_zarr, check_var_dfs, check_registries : bool
+            Groups against their feature spaces, layouts against registries, global indices: metadata only.
+        deep : bool
+            Also pointers against arrays, numbers of cells, every manifest and checksum, and the files of the tables
+            against the digests that snapshots recorded. Takes as long as reading the atlas once.
+        """
         return _catalog.validate(
-            self._opened, check_zarr=check_zarr, check_var_dfs=check_var_dfs, check_registries=check_registries
+            self._opened,
+            check_zarr=check_zarr,
+            check_var_dfs=check_var_dfs,
+            check_registries=check_registries,
+            deep=deep,
         )
 
     # --- out again ---
@@ -336,7 +369,9 @@ class RaggedAtlas:
 
     # --- writing ---
 
-    def register_features(self, feature_space: str, features: "Sequence[FeatureBaseSchema] | pl.DataFrame") -> int:
+    def register_features(
+        self, feature_space: str, features: "Sequence[FeatureBaseSchema] | pl.DataFrame | pl.LazyFrame"
+    ) -> int:
         """Add features that are not registered yet; returns how many. Known uids stay as they are.
 
         Raises
@@ -356,15 +391,28 @@ class RaggedAtlas:
         """Compact the tables and give new features their global index. Keeps every recorded version."""
         _catalog.optimize(self._opened)
 
-    def snapshot(self) -> int:
+    def snapshot(self, name: str | None = None) -> int:
         """Check the atlas and record the present state of every table; returns the number: 0, 1, ...
+
+        Datasets that an ingest has not finished are no part of it. The files of the tables are recorded with their
+        digests, for ``validate(deep=True)``.
+
+        Parameters
+        ----------
+        name : str, optional
+            What :meth:`checkout` and :meth:`restore` may call it; no other snapshot has it, and it must not read as a
+            number or a time.
 
         Raises
         ------
+        SnapshotNameTakenError
+            Another snapshot has the name; also a ValueError.
+        InvalidArgumentError
+            The name is none.
         ValidationFailedError
             The atlas has faults; lists all. Also a ValueError.
         """
-        return _catalog.take_snapshot(self._opened)
+        return _catalog.take_snapshot(self._opened, name)
 
     def __repr__(self) -> str:
         return summary.text(self._opened)

@@ -97,7 +97,9 @@ class AtlasHistory(RuleBasedStateMachine):
     def the_present_is_what_was_written(self) -> None:
         assert self.atlas.catalog.count_cells() == sum(self.cells_of.values())
         assert sorted(self.atlas.catalog.datasets.by_group()) == sorted(self.cells_of)
-        assert sorted(self.atlas.catalog.registry("gene_expression").uids()) == sorted(self.registered)
+        assert sorted(self.atlas.catalog.registry("gene_expression").arrow()["uid"].to_pylist()) == sorted(
+            self.registered
+        )
 
     @invariant()
     def snapshots_stay(self) -> None:

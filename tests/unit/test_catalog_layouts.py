@@ -66,19 +66,18 @@ def test_stored_layouts_are_read_by_local_index(atlas: hox.RaggedAtlas) -> None:
 
 def test_equal_orders_share_one_layout(atlas: hox.RaggedAtlas) -> None:
     layouts, registry = atlas.catalog.layouts, atlas.catalog.registry("gene_expression")
-    layout_uid = hox.compute_layout_uid(["b", "a"])
-    assert layouts.add(layout_uid, ["b", "a"], registry)
-    assert not layouts.add(layout_uid, ["b", "a"], registry)
+    layout_uid, rows = layout_rows(["b", "a"], registry)
+    assert layout_uid == hox.compute_layout_uid(["b", "a"])
+    assert layouts.add_rows(rows)
+    assert not layouts.add_rows(rows)
     assert layouts.table.count() == 2
-    with pytest.raises(ValueError, match="layout uid of these features is"):
-        layouts.add(layout_uid, ["a", "b"], registry)
     assert layouts.add_rows(layout_rows([], registry)[1]) is False
 
 
 def test_indices_reach_layouts_that_were_there_before(atlas: hox.RaggedAtlas) -> None:
     layouts, registry = atlas.catalog.layouts, atlas.catalog.registry("gene_expression")
-    layout_uid = hox.compute_layout_uid(["b", "d"])
-    layouts.add(layout_uid, ["b", "d"], registry)
+    layout_uid, rows = layout_rows(["b", "d"], registry)
+    layouts.add_rows(rows)
     assert hox.sync_layouts_global_index(layouts.table, registry) == 0
     registry.reindex()
     assert hox.sync_layouts_global_index(layouts.table, registry) == 2
@@ -107,8 +106,8 @@ def test_a_dataset_row_names_its_layout(atlas: hox.RaggedAtlas) -> None:
     atlas.catalog.datasets.add(record)
     layout_uid = atlas.add_or_reuse_layout(var("c", "a"), record.uid, "gene_expression")
     assert atlas.add_or_reuse_layout(var("c", "a"), record.uid, "gene_expression") == layout_uid
-    assert atlas.list_datasets()["layout_uid"].to_list() == [layout_uid]
-    assert atlas.list_datasets()["created_at"].to_list() == [record.created_at]
+    row = atlas.catalog.datasets.by_group()["g"]
+    assert (row["layout_uid"], row["created_at"]) == (layout_uid, record.created_at)
     with pytest.raises(NotFoundError, match="no dataset has uid 'nope'"):
         atlas.add_or_reuse_layout(var("c", "a"), "nope", "gene_expression")
     with pytest.raises(ValueError, match="No registry for feature space"):

@@ -85,7 +85,7 @@ def test_an_atlas_is_not_created_over_another(
     before = tree(tmp_path)
     with pytest.raises(FileExistsError, match=r"its lance_db is not empty, it holds table\(s\) \['_feature_layouts'"):
         create(tmp_path / "atlas", cell_class, gene_class)
-    with pytest.raises(FileExistsError, match="its lance_db is not empty"):
+    with pytest.raises(FileExistsError, match=r"no cell table 'other_cells' to open.* \['_feature_layouts'"):
         hox.create_or_open_atlas(
             tmp_path / "atlas", "other_cells", cell_class, "datasets", hox.DatasetRecord, registry_schemas={}
         )
@@ -273,3 +273,25 @@ def test_reopening_opens_every_registry_and_checks_the_classes(
         reopen(gene_expression=Other)
     described_atlas.catalog.registries.clear()
     assert "Registry 'gene_expression': there is none, but datasets have features of it" in described_atlas.validate()
+
+
+def test_a_file_is_no_place_for_an_atlas(tmp_path: Path, cell_class: type, gene_class: type) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(FileExistsError, match=r"/file' is a file, not a directory"):
+            create(path, cell_class, gene_class)
+        with pytest.raises(FileNotFoundError, match=r"/file' is a file"):
+            hox.RaggedAtlas.open(path, "cells")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_mistyped_table_lists_those_that_exist(empty_atlas: hox.RaggedAtlas, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"table 'cell' was not found in .* which has \['_feature_layouts', .*'cells'"):
+        hox.RaggedAtlas.open(tmp_path / "atlas", "cell")
+
+
+def test_registries_are_none_or_a_mapping(tmp_path: Path, cell_class: type) -> None:
+    arguments = ("cells", cell_class, "datasets", hox.DatasetRecord)
+    with pytest.raises(TypeError, match="registry_schemas must map feature spaces to classes, found 'gene_expression'"):
+        hox.create_or_open_atlas(tmp_path / "a", *arguments, registry_schemas="gene_expression")
+    assert hox.create_or_open_atlas(tmp_path / "a", *arguments, registry_schemas=None).catalog.registries == {}

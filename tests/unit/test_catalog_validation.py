@@ -13,6 +13,12 @@ def write_json(atlas: hox.RaggedAtlas, path: str, node: object) -> None:
     atlas.catalog.store.write(f"{path}/zarr.json", json.dumps(node).encode())
 
 
+def add_cell(atlas: hox.RaggedAtlas, group: str) -> None:
+    pointer = {"feature_space": "gene_expression", "zarr_group": group, "start": 0, "end": 1, "zarr_row": 0}
+    cell = {"uid": f"cell of {group}", "dataset_uid": "", "gene_expression": pointer}
+    atlas.catalog.append_cells(pa.Table.from_pylist([cell], schema=atlas.catalog.cells_schema))
+
+
 def test_a_sound_atlas_has_no_faults(described_atlas: hox.RaggedAtlas, empty_atlas: hox.RaggedAtlas) -> None:
     assert described_atlas.validate() == []
 
@@ -21,14 +27,33 @@ def test_an_empty_atlas_has_no_faults(empty_atlas: hox.RaggedAtlas) -> None:
     assert empty_atlas.validate() == []
 
 
-def test_a_missing_group_is_told(described_atlas: hox.RaggedAtlas) -> None:
-    described_atlas.catalog.datasets.add(
-        hox.DatasetRecord(zarr_group="lost", feature_space="gene_expression", n_cells=3)
-    )
+def test_a_missing_group_is_told(described_atlas: hox.RaggedAtlas, small_pbmc: object) -> None:
+    add_described_dataset(described_atlas, "lost", small_pbmc.genes[:1], 3)
+    for key, _ in described_atlas.catalog.store.list("lost/"):
+        described_atlas.catalog.store.remove(key)
     assert described_atlas.validate() == [
         "zarr group 'lost': no group is stored there (dataset of feature space 'gene_expression')"
     ]
     assert described_atlas.validate(check_zarr=False) == []
+
+
+def test_a_pending_dataset_is_no_fault_and_does_not_show(described_atlas: hox.RaggedAtlas, small_pbmc: object) -> None:
+    catalog, genes = described_atlas.catalog, small_pbmc.genes
+    layout_uid = described_atlas.list_datasets()["layout_uid"][0]
+    pending = hox.DatasetRecord(zarr_group="pending", feature_space="gene_expression", n_cells=3, layout_uid=layout_uid)
+    catalog.datasets.add(pending)
+    for atlas in (described_atlas, snapshot_of(described_atlas)):
+        assert atlas.validate(deep=False) == []
+        assert atlas.list_datasets()["zarr_group"].to_list() == ["pbmc/first"]
+        found = atlas.find_datasets_with_features(genes[0], "gene_expression")
+        assert found["zarr_group"].to_list() == ["pbmc/first"]
+        assert "datasets: 1\n" in repr(atlas)
+    add_cell(described_atlas, "pending")
+    assert described_atlas.list_datasets().height == 2
+
+
+def snapshot_of(atlas: hox.RaggedAtlas) -> hox.RaggedAtlas:
+    return hox.RaggedAtlas.checkout(atlas.catalog.location.root, atlas.snapshot())
 
 
 def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas) -> None:
@@ -37,6 +62,7 @@ def test_one_fault_hides_no_other(described_atlas: hox.RaggedAtlas) -> None:
     write_json(described_atlas, "strange", [1, 2])
     for group, space in (("strange", "gene_expression"), ("other", "never_registered")):
         catalog.datasets.add(hox.DatasetRecord(zarr_group=group, feature_space=space, n_cells=1))
+        add_cell(described_atlas, group)
     catalog.datasets.set_layout(described_atlas.list_datasets()["uid"][0], "0123456789abcdef")
     registry = catalog.registry("gene_expression").table
     registry.append(pa.table({"uid": ["gap"], "global_index": [77], "gene_symbol": ["gap"]}).cast(registry.schema))

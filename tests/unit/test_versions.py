@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import lance
+import numpy as np
 import pytest
 from described_dataset import add_described_dataset
 
 import homeobox as hox
-from homeobox.errors import NotFoundError
+from homeobox.errors import ConflictError, NotFoundError
 
 
 @pytest.fixture
@@ -228,3 +229,79 @@ def test_a_snapshot_that_loses_the_race_takes_the_next_number(
     monkeypatch.setattr(lance.fragment, "write_fragments", write_after_a_rival)
     assert described_atlas.snapshot() == 1
     assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == [0, 1]
+
+
+def test_a_snapshot_has_a_name(described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object) -> None:
+    assert described_atlas.snapshot() == 0
+    assert described_atlas.snapshot("paper-v1") == 1
+    add_described_dataset(described_atlas, "second", small_pbmc.genes[:3], 15)
+    assert described_atlas.snapshot(name="paper v2/ä") == 2
+    versions = hox.RaggedAtlas.list_versions(root)
+    assert versions.columns[:4] == ["version", "name", "created_at", "total_cells"]
+    assert versions["name"].to_list() == [None, "paper-v1", "paper v2/ä"]
+    for which, number in (("paper-v1", 1), ("paper v2/ä", 2), ("0", 0), (0, 0), (np.int64(2), 2)):
+        assert hox.RaggedAtlas.checkout(root, which).version == number
+    assert hox.RaggedAtlas.restore(root, "paper-v1").catalog.count_cells() == 20
+    assert "snapshots: 0, 1 (paper-v1), 2 (paper v2/ä)" in repr(described_atlas)
+
+
+def test_names_are_unique_and_unlike_numbers_and_times(described_atlas: hox.RaggedAtlas, root: Path) -> None:
+    described_atlas.snapshot("mine")
+    for error in (ValueError, ConflictError):
+        with pytest.raises(error, match="snapshot 0 has the name 'mine' already"):
+            described_atlas.snapshot("mine")
+    for name in ("0", "12", "2026-03-30", "2026-03-30T12:00", "", " mine"):
+        with pytest.raises(ValueError, match="a snapshot's name"):
+            described_atlas.snapshot(name)
+    assert hox.RaggedAtlas.list_versions(root).height == 1
+
+
+def test_a_name_that_a_rival_takes_is_refused(
+    described_atlas: hox.RaggedAtlas, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = hox.RaggedAtlas.open(root, "cells")
+    notes = type(described_atlas.catalog.versions.notes)
+    add, raced = notes.add, []
+
+    def add_after_a_rival(self: object, *arguments: object) -> str:
+        if not raced:
+            raced.append(True)
+            assert other.snapshot("mine") == 0
+        return add(self, *arguments)
+
+    monkeypatch.setattr(notes, "add", add_after_a_rival)
+    with pytest.raises(ValueError, match="another snapshot took the name 'mine' meanwhile"):
+        described_atlas.snapshot("mine")
+    assert hox.RaggedAtlas.list_versions(root)["name"].to_list() == ["mine"]
+    assert described_atlas.snapshot("other") == 1
+    assert hox.RaggedAtlas.checkout(root, "mine").version == 0
+
+
+def test_a_time_means_the_newest_snapshot_before_it(described_atlas: hox.RaggedAtlas, root: Path) -> None:
+    for _ in range(3):
+        described_atlas.snapshot()
+    times = [datetime.datetime.fromisoformat(t) for t in hox.RaggedAtlas.list_versions(root)["created_at"]]
+    moment = datetime.timedelta(microseconds=1)
+    east = datetime.timezone(datetime.timedelta(hours=5))
+    for which, number in (
+        (times[1], 1),
+        (times[1].isoformat(), 1),
+        (times[1].replace(tzinfo=None), 1),
+        (times[1].astimezone(east), 1),
+        (times[2] - moment, 1),
+        (times[2] + datetime.timedelta(days=400), 2),
+        (times[2].date(), 2),
+        (times[2].date().isoformat(), 2),
+    ):
+        assert hox.RaggedAtlas.checkout(root, which).version == number, which
+    with pytest.raises(NotFoundError, match="the first snapshot was taken at"):
+        hox.RaggedAtlas.checkout(root, times[0] - moment)
+
+
+@pytest.mark.parametrize("which", [True, 1.5, b"0"])
+def test_what_means_no_snapshot_is_refused(described_atlas: hox.RaggedAtlas, root: Path, which: object) -> None:
+    described_atlas.snapshot("mine")
+    with pytest.raises(ValueError, match="a snapshot is meant by its number, its name or a time"):
+        hox.RaggedAtlas.checkout(root, which)
+    with pytest.raises(NotFoundError, match=r"'nope' not found; snapshots that exist: \[0\]; by name: \['mine'\]"):
+        hox.RaggedAtlas.checkout(root, "nope")

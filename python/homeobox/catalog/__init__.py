@@ -4,7 +4,7 @@ from homeobox.catalog.arrow_schema import UnsupportedColumnTypeError, to_arrow_s
 from homeobox.catalog.catalog import Catalog, add_or_reuse_layout
 from homeobox.catalog.cells import CellTable, SchemaMismatchError
 from homeobox.catalog.creating import AtlasExistsError, AtlasTables, WrongClassError, create, create_or_open
-from homeobox.catalog.datasets import DatasetTable
+from homeobox.catalog.datasets import DatasetTable, datasets_with_features
 from homeobox.catalog.groups import StoredGroup
 from homeobox.catalog.layouts import (
     ABSENT,
@@ -36,7 +36,13 @@ from homeobox.catalog.registry import (
 from homeobox.catalog.snapshot import ValidationFailedError, take_snapshot
 from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate
-from homeobox.catalog.versions import VERSIONS_TABLE, VersionNotFoundError, VersionTable
+from homeobox.catalog.versions import (
+    VERSIONS_TABLE,
+    SnapshotNameTakenError,
+    VersionNotFoundError,
+    VersionTable,
+    WhichSnapshot,
+)
 
 __all__ = [
     "ABSENT",
@@ -51,6 +57,7 @@ __all__ = [
     "LayoutTable",
     "Registry",
     "SchemaMismatchError",
+    "SnapshotNameTakenError",
     "StoredGroup",
     "Table",
     "TableNotFoundError",
@@ -60,12 +67,14 @@ __all__ = [
     "ValidationFailedError",
     "VersionNotFoundError",
     "VersionTable",
+    "WhichSnapshot",
     "WrongClassError",
     "add_or_reuse_layout",
     "build_feature_layout_df",
     "checkout",
     "create",
     "create_or_open",
+    "datasets_with_features",
     "layout_exists",
     "layout_rows",
     "open_versions",

@@ -5,16 +5,19 @@ snapshot and read-only. It opens nothing itself; see opening.py, and snapshot.py
 is done with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from homeobox.catalog.cell_groups import CellGroups
 from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LayoutTable, feature_uids_of, layout_rows
 from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.registry import Registry, UnknownRegistryError
+from homeobox.catalog.tables import Table
 from homeobox.catalog.versions import VersionTable
 from homeobox.schema import HoxBaseSchema, PointerField
 
@@ -40,6 +43,8 @@ class Catalog:
         By feature space.
     version : int or None
         The snapshot it is pinned at; None when writable.
+    cell_groups : CellGroups
+        What was learned about which groups have cells.
     """
 
     location: AtlasLocation
@@ -51,6 +56,7 @@ class Catalog:
     registries: dict[str, Registry]
     versions: VersionTable
     version: int | None = None
+    cell_groups: CellGroups = field(default_factory=CellGroups)
 
     @property
     def read_only(self) -> bool:
@@ -61,6 +67,12 @@ class Catalog:
     def cell_schema(self) -> type[HoxBaseSchema] | None:
         """The user's class of a cell, if the atlas was opened with one."""
         return self.cells.cell_schema
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that a snapshot pins."""
+        registries = [registry.table for registry in self.registries.values()]
+        return [self.cells.table, self.datasets.table, self.layouts.table, *registries]
 
     @property
     def pointer_fields(self) -> dict[str, PointerField]:
@@ -78,15 +90,23 @@ class Catalog:
         where: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-        *,
-        with_row_id: bool = False,
     ) -> pa.Table:
         """Cells in scan order; see :meth:`Table.scan`. ``"gene_expression.start"`` reads one child of a pointer."""
-        return self.cells.table.scan(columns, where, limit=limit, offset=offset, with_row_id=with_row_id)
+        return self.cells.table.scan(columns, where, limit=limit, offset=offset)
 
     def count_cells(self, where: str | None = None) -> int:
         """Number of cells that match an SQL filter."""
         return self.cells.table.count(where)
+
+    def groups_with_cells(self) -> frozenset[str]:
+        """Groups that some cell points to. Reads the pointers of cells that were added since the last call."""
+        return self.cell_groups.of(self.cells.table.dataset)
+
+    def committed_datasets(self) -> pa.Table:
+        """The dataset table without pending rows: those whose cells an ingest has not added, or never will."""
+        rows = self.datasets.arrow()
+        groups = pa.array(self.groups_with_cells(), pa.string())
+        return rows.filter(pc.is_in(rows["zarr_group"], value_set=groups))
 
     def append_cells(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append cells of the cell table's schema, in one commit."""

@@ -88,6 +88,11 @@ def create_or_open(location: AtlasLocation, tables: AtlasTables) -> Catalog:
     schemas = _schemas_of(tables)
     existing = location.table_names()
     if tables.cell_table not in existing:
+        if existing:
+            raise AtlasExistsError(
+                f"'{location}' has no cell table '{tables.cell_table}' to open, and no new atlas fits there: it holds "
+                f"table(s) {existing}. Nothing was changed"
+            )
         return create(location, tables)
     # Every registry that exists is opened, named or not: a snapshot without it would be of no use to anybody.
     catalog = open_writable(
@@ -103,6 +108,8 @@ def _schemas_of(tables: AtlasTables) -> dict[str, Any]:
     """Table name -> Arrow schema, the cell table last; all checks that need no request."""
     _require_subclass(tables.cell_schema, HoxBaseSchema, "cell_schema")
     _require_subclass(tables.dataset_schema, DatasetRecord, "dataset_schema")
+    if not isinstance(tables.registry_schemas, dict):
+        raise WrongClassError(f"registry_schemas must map feature spaces to classes, found {tables.registry_schemas!r}")
     check_pointer_names(tables.cell_schema)
     check_pointer_kinds(pointer_fields(tables.cell_schema), f"schema class {tables.cell_schema.__name__}")
     row_classes: list[tuple[str, type]] = [
@@ -144,6 +151,9 @@ class WrongClassError(InvalidArgumentError, TypeError):
 
 def refuse_unless_empty(location: AtlasLocation, array_store: Any, store_uri: str) -> None:
     """Raise AtlasExistsError, naming what is there, unless neither tables nor arrays lie at a place."""
+    found = location.file_in_the_way()
+    if found is not None:
+        raise AtlasExistsError(f"cannot create an atlas at '{location}': '{found}' is a file, not a directory")
     names = location.table_names()
     if names:
         raise AtlasExistsError(

@@ -71,26 +71,6 @@ class DatasetTable:
         if not n_updated:
             raise NotFoundError(f"{self._where}: no dataset has uid '{uid}'")
 
-    def with_features(
-        self, feature_uids: str | Sequence[str], feature_space: str, layouts: LayoutTable
-    ) -> "pl.DataFrame":
-        """One row per (dataset, feature) of the features that a dataset of the space measured.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``zarr_group``, ``global_feature_uid`` and the dataset's columns except ``layout_uid``.
-        """
-        import polars as pl
-
-        wanted = [feature_uids] if isinstance(feature_uids, str) else list(feature_uids)
-        measured = layouts.table.scan(["layout_uid", "feature_uid"], sql.is_in("feature_uid", wanted))
-        pairs = pl.DataFrame(measured).unique(maintain_order=True).rename({"feature_uid": "global_feature_uid"})
-        datasets = self.frame().filter(pl.col("feature_space") == feature_space)
-        joined = datasets.join(pairs, on="layout_uid", how="inner", maintain_order="left").drop("layout_uid")
-        first = ["zarr_group", "global_feature_uid"]
-        return joined.select(*first, *[name for name in joined.columns if name not in first])
-
     def distinct(self, column: str) -> list[Any]:
         """Distinct values of one column, in order of appearance."""
         return pc.unique(self.arrow()[column]).to_pylist()
@@ -98,3 +78,24 @@ class DatasetTable:
     @property
     def _where(self) -> str:
         return f"dataset table '{self.table.name}'"
+
+
+def datasets_with_features(
+    rows: pa.Table, feature_uids: str | Sequence[str], feature_space: str, layouts: LayoutTable
+) -> "pl.DataFrame":
+    """One row per (dataset, feature) of the features that one of the datasets `rows` of the space measured.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``zarr_group``, ``global_feature_uid`` and the dataset's columns except ``layout_uid``.
+    """
+    import polars as pl
+
+    wanted = [feature_uids] if isinstance(feature_uids, str) else list(feature_uids)
+    measured = layouts.table.scan(["layout_uid", "feature_uid"], sql.is_in("feature_uid", wanted))
+    pairs = pl.DataFrame(measured).unique(maintain_order=True).rename({"feature_uid": "global_feature_uid"})
+    datasets = pl.DataFrame(rows).filter(pl.col("feature_space") == feature_space)
+    joined = datasets.join(pairs, on="layout_uid", how="inner", maintain_order="left").drop("layout_uid")
+    first = ["zarr_group", "global_feature_uid"]
+    return joined.select(*first, *[name for name in joined.columns if name not in first])

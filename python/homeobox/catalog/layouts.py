@@ -72,19 +72,6 @@ class LayoutTable:
             or self.table.scan(["local_index"], sql.equals("layout_uid", layout_uid), limit=1).num_rows > 0
         )
 
-    def add(self, layout_uid: str, feature_uids: Sequence[str], registry: Registry) -> bool:
-        """Store a layout unless it is there; one commit. Returns whether it was added.
-
-        Raises
-        ------
-        InvalidArgumentError
-            Duplicate or unregistered uids, or a `layout_uid` that is not theirs.
-        """
-        found_uid, rows = layout_rows(feature_uids, registry)
-        if layout_uid != found_uid:
-            raise InvalidArgumentError(f"layout uid of these features is '{found_uid}', found '{layout_uid}'")
-        return self.add_rows(rows)
-
     def add_rows(self, rows: pa.Table) -> bool:
         """Store what :func:`layout_rows` gave, unless it is there. Returns whether it was added."""
         if not rows.num_rows or self.exists(rows["layout_uid"][0].as_py()):

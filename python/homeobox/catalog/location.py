@@ -81,7 +81,7 @@ class AtlasLocation:
         if not self.is_remote:
             try:
                 entries = os.listdir(self.db_uri)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return []
         else:
             import obstore  # only an atlas in a bucket pays for it
@@ -90,6 +90,15 @@ class AtlasLocation:
             store = from_url(self.db_uri, **self.store_kwargs)
             entries = [path.rsplit("/", 1)[-1] for path in obstore.list_with_delimiter(store)["common_prefixes"]]
         return sorted(entry.removesuffix(".lance") for entry in entries if entry.endswith(".lance"))
+
+    def file_in_the_way(self) -> str | None:
+        """A local file where the directory of the atlas, or one above it, would be."""
+        if self.is_remote:
+            return None
+        for path in (Path(self.db_uri), Path(self.root), *Path(self.root).parents):
+            if path.exists():
+                return None if path.is_dir() else str(path)
+        return None
 
     def make_directories(self) -> None:
         """Create the local directories of a new atlas."""

@@ -12,8 +12,9 @@ from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LAYOUTS_TABLE, LayoutTable
 from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.registry import Registry
+from homeobox.catalog.snapshot_notes import SnapshotNotes
 from homeobox.catalog.tables import Table
-from homeobox.catalog.versions import VERSIONS_TABLE, VersionTable
+from homeobox.catalog.versions import VERSIONS_TABLE, VersionTable, WhichSnapshot
 from homeobox.errors import NotFoundError
 from homeobox.schema import (
     HoxBaseSchema,
@@ -54,7 +55,7 @@ def open_writable(
     _require_atlas(location)
     cells = CellTable(Table.open(location, cell_table), cell_schema)
     datasets = DatasetTable(Table.open(location, dataset_table))
-    versions = VersionTable(Table.open(location, version_table))
+    versions = open_versions(location, version_table)
     if registry_tables is None:
         registry_tables = _registries_that_exist(location, datasets)
     array_store, store_uri = _existing_store(location, store, versions.recorded_store_uri())
@@ -78,7 +79,7 @@ def _registries_that_exist(location: AtlasLocation, datasets: DatasetTable) -> d
 
 def checkout(
     location: AtlasLocation,
-    version: int | None,
+    version: WhichSnapshot | None,
     cell_schema: type[HoxBaseSchema] | None = None,
     *,
     version_table: str = VERSIONS_TABLE,
@@ -90,8 +91,8 @@ def checkout(
     ----------
     location : AtlasLocation
         The atlas.
-    version : int or None
-        Number of the snapshot; None takes the latest.
+    version : int, str, datetime, date or None
+        The snapshot, as :meth:`VersionTable.find` takes it; None takes the latest.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def checkout(
 
 def restore(
     location: AtlasLocation,
-    version: int,
+    version: WhichSnapshot,
     cell_schema: type[HoxBaseSchema] | None = None,
     *,
     version_table: str = VERSIONS_TABLE,
@@ -156,12 +157,14 @@ def restore(
 def open_versions(location: AtlasLocation, version_table: str = VERSIONS_TABLE) -> VersionTable:
     """The snapshots of an atlas. Raises AtlasNotFoundError if there is none."""
     _require_atlas(location)
-    return VersionTable(Table.open(location, version_table))
+    return VersionTable(Table.open(location, version_table), SnapshotNotes(location, version_table))
 
 
 def _require_atlas(location: AtlasLocation) -> None:
     if not location.is_remote and not os.path.isdir(location.db_uri):
-        raise AtlasNotFoundError(f"No atlas found at '{location}': it has no directory lance_db")
+        found = location.file_in_the_way()
+        what = f"'{found}' is a file" if found else "it has no directory lance_db"
+        raise AtlasNotFoundError(f"No atlas found at '{location}': {what}")
 
 
 def _map_requests(location: AtlasLocation, function: Callable[[Any], Any], arguments: Any) -> list[Any]:

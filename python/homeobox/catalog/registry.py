@@ -45,7 +45,6 @@ class Registry:
         self.feature_space = feature_space
         self.table = table
         self._kept: pa.Table | None = None
-        self._kept_uids: np.ndarray | None = None
 
     @property
     def n_features(self) -> int:
@@ -69,15 +68,6 @@ class Registry:
         import polars as pl
 
         return pl.DataFrame(self.arrow())
-
-    def uids(self) -> np.ndarray:
-        """Feature uids as an object array, in the order of :meth:`arrow`: position is global index once indexed."""
-        if self._kept_uids is None:
-            uids = self.arrow()["uid"].to_numpy()
-            if not self.table.pinned:
-                return uids
-            self._kept_uids = uids
-        return self._kept_uids
 
     def positions(self, uids: Sequence[str] | pa.Array) -> tuple[np.ndarray, pa.Table]:
         """Row of each uid in :meth:`arrow`, and that table, so that further columns can be taken from it.
@@ -126,7 +116,7 @@ class Registry:
             )
         return indices.to_numpy().astype(np.int32)
 
-    def join_to(self, df: "pl.DataFrame", columns: Sequence[str], on: str) -> "pl.DataFrame":
+    def join_to(self, df: "pl.DataFrame", columns: str | Sequence[str], on: str) -> "pl.DataFrame":
         """`df` with columns of the registry beside it, joined by the uids in its column `on`; rows and order stay.
 
         Raises
@@ -134,6 +124,7 @@ class Registry:
         InvalidArgumentError
             Unknown columns; ``uid`` and ``global_index`` cannot be asked for.
         """
+        columns = [columns] if isinstance(columns, str) else list(columns)
         selectable = [name for name in self.table.schema.names if name not in ("uid", "global_index")]
         unknown = [name for name in columns if name not in selectable]
         if unknown:
@@ -143,12 +134,12 @@ class Registry:
         annotation = self.frame().select("uid", *columns)
         return df.join(annotation, left_on=on, right_on="uid", how="left", maintain_order="left")
 
-    def register(self, features: "Sequence[FeatureBaseSchema] | pl.DataFrame") -> int:
+    def register(self, features: "Sequence[FeatureBaseSchema] | pl.DataFrame | pl.LazyFrame") -> int:
         """Add the features that are not registered yet; rows of known uids stay as they are.
 
         Parameters
         ----------
-        features : sequence of FeatureBaseSchema, or polars.DataFrame with a ``uid`` column
+        features : sequence of FeatureBaseSchema, or polars.DataFrame or LazyFrame with a ``uid`` column
             Equal uids collapse to the first.
 
         Returns
@@ -183,6 +174,8 @@ class Registry:
 
     def _rows_of(self, features: Any) -> pa.Table:
         schema, where = self.table.schema, f"registry '{self.table.name}'"
+        if hasattr(features, "collect"):  # a lazy polars frame
+            features = features.collect()
         if hasattr(features, "to_arrow"):  # a polars frame, recognised without importing polars
             columns = {name: features[name].to_arrow() for name in features.columns}
             if "uid" not in columns:

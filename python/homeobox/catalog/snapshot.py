@@ -10,6 +10,7 @@ from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LayoutTable
 from homeobox.catalog.registry import Registry
+from homeobox.catalog.table_files import FileDigests, digests_of
 from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate
 from homeobox.errors import InvalidArgumentError
@@ -24,13 +25,15 @@ class ValidationFailedError(InvalidArgumentError):
         self.faults = faults
 
 
-def take_snapshot(catalog: Catalog) -> int:
+def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
     """Record the present version of every table as the next snapshot.
 
     Parameters
     ----------
     catalog : Catalog
         A writable one.
+    name : str, optional
+        What the snapshot may be checked out by; no other has it.
 
     Returns
     -------
@@ -41,11 +44,15 @@ def take_snapshot(catalog: Catalog) -> int:
     ------
     ValidationFailedError
         The atlas has faults; lists all of them. Nothing was recorded.
+    SnapshotNameTakenError
+        Another snapshot has the name. Nothing was recorded.
     InvalidArgumentError
-        The catalog is read-only.
+        The catalog is read-only, or the name reads as a number or a time.
     """
     if catalog.read_only:
         raise InvalidArgumentError("cannot take a snapshot of an atlas that is checked out and read-only")
+    if name is not None:
+        catalog.versions.check_name(name)
     # What is checked is exactly what is recorded, whatever other processes commit meanwhile.
     pinned = _pinned_at_latest(catalog)
     faults = validate(pinned)
@@ -63,7 +70,13 @@ def take_snapshot(catalog: Catalog) -> int:
         total_cells=pinned.count_cells(),
         zarr_store_uri=catalog.store_uri,
     )
-    return catalog.versions.add(record).version
+    notes = catalog.versions.notes
+    known = notes.newest_files()
+    files: FileDigests = {}
+    for table in pinned.tables:
+        files |= digests_of(catalog.location, table, known)
+    record.created_at = notes.add(record.created_at, name, files)
+    return catalog.versions.add(record, name).version
 
 
 def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:
@@ -71,11 +84,7 @@ def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:
 
     One small read of each recorded version of the dataset table, and of the cell table where a dataset has the group.
     """
-    return [
-        record.version
-        for record in (AtlasVersionRecord(**row) for row in catalog.versions.arrow().to_pylist())
-        if _records_group(catalog, record, group)
-    ]
+    return [record.version for record in catalog.versions.records() if _records_group(catalog, record, group)]
 
 
 def _records_group(catalog: Catalog, record: AtlasVersionRecord, group: str) -> bool:

@@ -24,15 +24,19 @@ def facts(catalog: Catalog) -> dict[str, str]:
     if catalog.read_only:
         state = f"snapshot {catalog.version}, read-only"
     else:
-        versions = catalog.versions.arrow()["version"].to_pylist()
-        state = f"writable; snapshots: {', '.join(map(str, versions)) if versions else 'none'}"
+        names = catalog.versions.names()
+        versions = [
+            f"{record.version} ({names[record.version]})" if record.version in names else str(record.version)
+            for record in catalog.versions.records()
+        ]
+        state = f"writable; snapshots: {', '.join(versions) if versions else 'none'}"
     spaces = [
         f"{name} ({_features(catalog, name)}{field.kind.value})" for name, field in catalog.pointer_fields.items()
     ]
     return {
         "state": state,
         "cells": f"{catalog.count_cells():,}",
-        "datasets": f"{catalog.datasets.table.count():,}",
+        "datasets": f"{catalog.committed_datasets().num_rows:,}",
         "feature spaces": ", ".join(spaces),
         "obs columns": ", ".join(name for name, _ in catalog.cells.describe()),
     }

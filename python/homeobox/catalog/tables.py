@@ -82,8 +82,12 @@ class Table:
         try:
             dataset = lance.dataset(location.table_uri(name), version=version, storage_options=location.storage_options)
         except ValueError as error:
-            what = f"table '{name}'" if version is None else f"version {version} of table '{name}'"
-            raise TableNotFoundError(f"{what} was not found in {location.db_uri}") from error
+            existing = location.table_names()
+            if version is None or name not in existing:
+                message = f"table '{name}' was not found in {location.db_uri}, which has {existing}"
+            else:
+                message = f"version {version} of table '{name}' was not found in {location.db_uri}"
+            raise TableNotFoundError(message) from error
         return cls(name, dataset, pinned=version is not None)
 
     @property
@@ -118,7 +122,6 @@ class Table:
         *,
         limit: int | None = None,
         offset: int | None = None,
-        with_row_id: bool = False,
     ) -> pa.Table:
         """Rows in scan order.
 
@@ -130,8 +133,6 @@ class Table:
             SQL filter.
         limit, offset : int, optional
             Rows to give and to skip, after filtering.
-        with_row_id : bool
-            Adds ``_rowid`` as the last column.
 
         Raises
         ------
@@ -141,9 +142,7 @@ class Table:
         # Lance takes limit 0 for "no limit".
         empty = limit == 0
         with self._caller_errors():
-            table = self.dataset.to_table(
-                columns=columns, filter=where, limit=1 if empty else limit, offset=offset, with_row_id=with_row_id
-            )
+            table = self.dataset.to_table(columns=columns, filter=where, limit=1 if empty else limit, offset=offset)
         return table.slice(0, 0) if empty else table
 
     def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
@@ -155,8 +154,8 @@ class Table:
     def insert_missing(self, on: list[str], rows: pa.Table) -> int:
         """Insert the rows whose key is not in the table yet, in one commit; returns how many."""
         self._refuse_if_pinned("insert into")
-        merge = self.dataset.merge_insert(on).when_not_matched_insert_all()
         with self._write_errors():
+            merge = self.dataset.merge_insert(on).when_not_matched_insert_all()
             return int(merge.execute(rows)["num_inserted_rows"])
 
     def update_matching(self, on: list[str], rows: pa.Table) -> int:
@@ -165,8 +164,8 @@ class Table:
         For values that are right whoever commits in between; others need :meth:`update_computed`.
         """
         self._refuse_if_pinned("update")
-        merge = self.dataset.merge_insert(on).when_matched_update_all()
         with self._write_errors():
+            merge = self.dataset.merge_insert(on).when_matched_update_all()
             return int(merge.execute(rows)["num_updated_rows"])
 
     def update_computed(self, on: list[str], columns: list[str], rows_of: Callable[[pa.Table], pa.Table]) -> int:
@@ -203,17 +202,17 @@ class Table:
         self._commit_or_retry(operation)
         return n_updated
 
-    def append_computed(self, rows_of: Callable[[pa.Table], pa.Table]) -> None:
+    def append_computed(self, rows_of: Callable[[pa.Table], pa.Table], columns: list[str] | None = None) -> None:
         """Append rows that depend on the present ones: computed again whenever another commit came in between.
 
-        No rows end it without a commit.
+        `rows_of` gets `columns` of the present rows (default: all); no rows end it without a commit.
 
         A plain Lance append is rebased onto what came in between, so two writers that each take "the next number"
         would get the same one. A commit that states the whole list of fragments cannot be rebased: one of two fails.
         """
 
         def operation(dataset: lance.LanceDataset) -> Any:
-            rows = rows_of(dataset.to_table())
+            rows = rows_of(dataset.to_table(columns=columns))
             if not rows.num_rows:
                 return None
             present = [fragment.metadata for fragment in dataset.get_fragments()]
@@ -291,7 +290,8 @@ class Table:
         for tries in range(_WRITE_TRIES):
             before = self.version
             try:
-                attempt()
+                with self._caller_errors():
+                    attempt()
                 return
             except CommitConflictError:
                 pass
@@ -305,7 +305,7 @@ class Table:
     def delete(self, where: str) -> None:
         """Delete the rows that match, in one commit."""
         self._refuse_if_pinned("delete from")
-        with self._caller_errors(), self._write_errors():
+        with self._write_errors():
             self.dataset.delete(where)
 
     def compact(self) -> None:
@@ -316,7 +316,8 @@ class Table:
     def restore(self, version: int) -> None:
         """Make an older version the latest one, as a new version."""
         self._refuse_if_pinned("restore")
-        self._dataset.checkout_version(version).restore()
+        with self._write_errors():
+            self._dataset.checkout_version(version).restore()
         self._dataset.checkout_latest()
 
     def _refuse_if_pinned(self, verb: str) -> None:
@@ -330,13 +331,16 @@ class Table:
     def _caller_errors(self) -> Iterator[None]:
         try:
             yield
+        except HomeoboxError:
+            raise
         except ValueError as error:
             raise InvalidArgumentError(f"table '{self.name}': {plain_message(error)}") from error
 
     @contextlib.contextmanager
     def _write_errors(self) -> Iterator[None]:
         try:
-            yield
+            with self._caller_errors():
+                yield
         except HomeoboxError:
             raise
         except CommitConflictError as error:

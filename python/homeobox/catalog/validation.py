@@ -1,15 +1,19 @@
 """Validation: everything that can be wrong between the tables and the groups, told at once.
 
-Metadata only; no array data is read. Every check reports and none raises, so that one fault does not hide another.
+Metadata only, unless asked to go deep. Every check reports and none raises, so that one fault does not hide another.
+Pending datasets are none of its business: nothing points to them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.deep_validation import validate_deeply
+from homeobox.catalog.fault_list import faults_of_check
 from homeobox.catalog.groups import StoredGroup
 from homeobox.catalog.layouts import validate_feature_layout
 from homeobox.catalog.registry import Registry
@@ -17,7 +21,12 @@ from homeobox.schema import get_spec
 
 
 def validate(
-    catalog: Catalog, *, check_zarr: bool = True, check_var_dfs: bool = True, check_registries: bool = True
+    catalog: Catalog,
+    *,
+    check_zarr: bool = True,
+    check_var_dfs: bool = True,
+    check_registries: bool = True,
+    deep: bool = False,
 ) -> list[str]:
     """Check an atlas.
 
@@ -31,6 +40,9 @@ def validate(
         Each layout that a dataset names.
     check_registries : bool
         Global indices of each registry.
+    deep : bool
+        Also each cell's pointer, the number of cells, each array against its checksums, and the files of the recorded
+        table versions against their digests. Reads everything once.
 
     Returns
     -------
@@ -39,36 +51,34 @@ def validate(
     """
     faults: list[str] = []
     for name in catalog.pointer_fields:
-        faults += _told(f"pointer '{name}'", partial(_pointer, catalog, name))
+        faults += faults_of_check(f"pointer '{name}'", partial(_pointer, catalog, name))
     if check_registries:
         for space, registry in catalog.registries.items():
-            faults += _told(f"Registry '{space}'", partial(_registry, registry))
-    datasets = catalog.datasets.arrow().select(["zarr_group", "feature_space", "layout_uid"]).to_pylist()
+            faults += faults_of_check(f"Registry '{space}'", partial(_registry, registry))
+    datasets: list[dict[str, Any]] = []
+    faults += faults_of_check("datasets", partial(_read_datasets, catalog, datasets))
     if check_registries:
         for space in dict.fromkeys(row["feature_space"] for row in datasets if row["layout_uid"]):
             if space not in catalog.registries:
                 faults.append(f"Registry '{space}': there is none, but datasets have features of it")
     if check_zarr:
         for path, space in dict.fromkeys((row["zarr_group"], row["feature_space"]) for row in datasets):
-            faults += _told(f"zarr group '{path}'", partial(_group, catalog, path, space))
+            faults += faults_of_check(f"zarr group '{path}'", partial(_group, catalog, path, space))
     if check_var_dfs:
         # Datasets with one layout share one check; a dense group also says how many features it has.
         layouts = {(row["layout_uid"], row["feature_space"]): row["zarr_group"] for row in datasets}
         for (layout_uid, space), path in layouts.items():
             if layout_uid:
                 where = f"_feature_layouts '{layout_uid}'"
-                faults += _told(where, partial(_layout, catalog, layout_uid, space, path))
-    return faults
+                faults += faults_of_check(where, partial(_layout, catalog, layout_uid, space, path))
+    return faults + (validate_deeply(catalog, datasets) if deep else [])
 
 
-def _told(where: str, check: Callable[[], Iterable[str]]) -> list[str]:
-    """The messages of one check, headed by what was checked; what it raises becomes a message too."""
-    faults: list[str] = []
-    try:
-        faults.extend(check())
-    except Exception as error:  # whatever breaks here is a fault of the atlas to tell of, never a stop
-        faults.append(f"could not be checked, {type(error).__name__}: {error}")
-    return [f"{where}: {fault}" for fault in faults]
+def _read_datasets(catalog: Catalog, datasets: list[dict[str, Any]]) -> list[str]:
+    """Fills in the rows that have cells; tables that cannot be read are the fault."""
+    columns = ["zarr_group", "feature_space", "layout_uid", "n_cells"]
+    datasets += catalog.committed_datasets().select(columns).to_pylist()
+    return []
 
 
 def _pointer(catalog: Catalog, name: str) -> Iterator[str]:

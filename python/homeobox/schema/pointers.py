@@ -65,11 +65,6 @@ class PointerField:
     kind: PointerKind
     nullable: bool = True
 
-    @property
-    def children(self) -> list[str]:
-        """Names of the struct's children, in stored order."""
-        return list((SparseZarrPointer if self.kind is PointerKind.SPARSE else DenseZarrPointer).model_fields)
-
 
 def split_optional(annotation: Any) -> tuple[list[Any], bool]:
     """The types of a union without None, and whether None was among them. ``X`` alone gives ``([X], False)``."""
