@@ -25,16 +25,6 @@ _FIRST_VERSION = 1
 _BATCH_ROWS = 1 << 16
 
 
-def groups_with_cells(catalog: Catalog) -> set[str]:
-    """Paths of the groups that cells point to. One scan of the pointers' group names."""
-    names = [f"{name}.zarr_group" for name in pointer_fields_of_table(catalog.cells_schema)]
-    found: set[str] = set()
-    for batch in catalog.cells.table.dataset.to_batches(columns=names, batch_size=_BATCH_ROWS):
-        for column in batch.columns:
-            found.update(pc.unique(column).to_pylist())
-    return {group for group in found if group}
-
-
 def copy_tables(catalog: Catalog, groups: set[str], location: AtlasLocation, store_uri: str) -> None:
     """Write the state that a checked-out catalog shows as a new atlas with one snapshot, the cell table last.
 

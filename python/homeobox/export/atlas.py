@@ -24,7 +24,7 @@ from homeobox.catalog import (
     validate,
 )
 from homeobox.catalog.array_store import ROOT_ATTRIBUTES, open_store
-from homeobox.catalog.copying import copy_tables, groups_with_cells
+from homeobox.catalog.copying import copy_tables
 from homeobox.catalog.creating import refuse_unless_empty
 from homeobox.catalog.sql import quote, quote_column
 from homeobox.errors import InvalidArgumentError
@@ -60,7 +60,7 @@ def export_atlas(
         raise AtlasExistsError(f"another export writes to '{location}' at this moment")
     try:
         _core.write_group(store, "", ROOT_ATTRIBUTES)
-        groups = groups_with_cells(catalog)
+        groups = set(catalog.groups_with_cells())
         _copy_groups(catalog, groups, store, codec)
         store.remove(_CLAIM)
         copy_tables(catalog, groups, location, store_uri)
