@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,11 +161,132 @@ def test_required_obs_column(tmp_path):
     assert state(atlas, tmp_path) == before
 
 
-def test_source_is_a_path(atlas):
-    with pytest.raises(UnsupportedError, match=r"adata must be an AnnData in memory, found str.*read_h5ad"):
+def _truncated(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("X", data=np.ones((500, 500)))
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def _columns_as_rows(path):
+    adata = dataset().anndata()
+    adata.X = sp.csc_matrix(adata.X)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X"].attrs["encoding-type"] = "csr_matrix"
+
+
+def _too_few_values(path):
+    dataset().anndata().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        del file["X/data"]
+        file["X/data"] = np.ones(2, np.float32)
+
+
+def _outside(path):
+    dataset().anndata().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][1] = 3
+
+
+def _other_encoding(path):
+    dataset().anndata().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X"].attrs["encoding-type"] = "dictionary"
+
+
+def _without_x(path):
+    anndata.AnnData(obs=dataset().obs.set_axis(["0", "1"])).write_h5ad(path)
+
+
+def _other_hdf5(path):
+    with h5py.File(path, "w") as file:
+        file["images"] = np.ones(3)
+
+
+def _modalities(path):
+    with h5py.File(path, "w") as file:
+        file.create_group("mod/rna")
+
+
+def _cut_mtx(path):
+    path.mkdir()
+    (path / "matrix.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n3 2 3\n1 1 5\n3 1 2\n")
+    (path / "barcodes.tsv").write_text("x\ny\n")
+    (path / "genes.tsv").write_text("a\na\nb\n")
+
+
+def _other_mtx(path):
+    _cut_mtx(path)
+    (path / "matrix.mtx").write_text("%%MatrixMarket matrix array real general\n1 1\n1\n")
+
+
+def _broken_mtx(path):
+    _cut_mtx(path)
+    (path / "matrix.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n3 2 2\n1 1 5\n3 1 2.5\n")
+
+
+def _outside_mtx(path):
+    _cut_mtx(path)
+    (path / "matrix.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n3 2 2\n1 1 5\n4 1 2\n")
+
+
+def _mtx_without_names(path):
+    _cut_mtx(path)
+    (path / "genes.tsv").unlink()
+
+
+FILES = {
+    "nothing there": (lambda path: None, NotFoundError, "there is no file or folder .*source"),
+    "not HDF5": (
+        lambda path: path.write_text("a,b"),
+        InvalidArgumentError,
+        "source is not an HDF5 file, or is damaged",
+    ),
+    "truncated": (_truncated, InvalidArgumentError, "source is cut short: .*truncated file"),
+    "columns said to be rows": (
+        _columns_as_rows,
+        InvalidArgumentError,
+        r"source: X: indptr does not describe 2 rows .*found 4\); is it stored by columns and declared as rows\?",
+    ),
+    "too few values": (_too_few_values, InvalidArgumentError, "promises 3 entries, found 3 indices and 2 values"),
+    "entry outside": (_outside, InvalidArgumentError, "source: X: column indices from 0 to 3, expected 0 to 2"),
+    "other encoding": (
+        _other_encoding,
+        UnsupportedError,
+        "source: X has the encoding 'dictionary', expected csr_matrix",
+    ),
+    "no X": (_without_x, InvalidArgumentError, r"source has no matrix 'X', it has \[\]"),
+    "other HDF5": (_other_hdf5, InvalidArgumentError, r"neither h5ad .* nor loom .*; it holds \['images'\]"),
+    "h5mu": (_modalities, UnsupportedError, "use add_from_mudata"),
+    "a folder": (lambda path: path.mkdir(), InvalidArgumentError, "has no matrix.mtx or matrix.mtx.gz"),
+    "mtx cut short": (_cut_mtx, InvalidArgumentError, "the header says 3 entries, found 2; is the file cut short"),
+    "dense mtx": (_other_mtx, UnsupportedError, "of the kind 'array real general'"),
+    "mtx with other numbers": (_broken_mtx, InvalidArgumentError, "invalid value '2.5'"),
+    "mtx entry outside": (_outside_mtx, InvalidArgumentError, "features from 0 to 3 .*expected 0 to 2"),
+    "mtx without names": (_mtx_without_names, InvalidArgumentError, "has no file features.tsv or genes.tsv"),
+}
+
+
+@pytest.mark.parametrize(("write", "error", "message"), FILES.values(), ids=FILES.keys())
+def test_files_refused_before_anything_is_written(atlas, folder, tmp_path, write, error, message):
+    write(tmp_path / "source")
+    before = state(atlas, folder)
+    with pytest.raises(error, match=message):
         hox.add_from_anndata(
-            atlas, "a.h5ad", feature_space="gene_expression", zarr_layer="counts", dataset_record=record()
+            atlas,
+            tmp_path / "source",
+            feature_space="gene_expression",
+            zarr_layer="counts",
+            dataset_record=record(),
+            obs=pd.DataFrame({"label": ["x", "y"]}),
+            feature_uids=["a", "b", "c"],
         )
+    assert state(atlas, folder) == before
+
+
+def test_source_is_something_else(atlas):
+    with pytest.raises(UnsupportedError, match="adata must be an AnnData or a path, found dict"):
+        hox.add_from_anndata(atlas, {}, feature_space="gene_expression", zarr_layer="counts", dataset_record=record())
 
 
 def test_var_without_uids(atlas):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from homeobox import _core
-from homeobox.catalog.array_store import local_path
 from homeobox.catalog.groups import StoredGroup
-from homeobox.catalog.location import url_scheme
 from homeobox.catalog.sql import quote, quote_column
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
@@ -19,6 +16,7 @@ from homeobox.ingest.csc_arrays import CopyPlan, plan_copy
 from homeobox.ingest.csc_manifest import is_listed, list_copy
 from homeobox.ingest.group_claim import MARKER, claim_group
 from homeobox.ingest.progress import row_progress
+from homeobox.ingest.scratch import scratch_directory
 from homeobox.schema import PointerKind, ZarrGroupSpec, get_spec
 from homeobox.schema.byte_sizes import parse_bytes
 
@@ -179,7 +177,7 @@ def _write(
         indices_path=plan.indices_source,
         feature_order_path=plan.order_source,
         memory_bytes=memory_bytes,
-        scratch_directory=_scratch_directory(catalog),
+        scratch_directory=scratch_directory(catalog),
         on_progress=on_progress,
     )
     return objects
@@ -195,10 +193,3 @@ def _progress(advance: Callable[[int], None], renew: Callable[[], None]) -> Call
         renew()
 
     return on_progress
-
-
-def _scratch_directory(catalog: Catalog) -> str:
-    """Beside the arrays there is room for what is about as large as they are; /tmp may be memory itself."""
-    if url_scheme(catalog.store_uri) in (None, "file"):
-        return local_path(catalog.store_uri)
-    return tempfile.gettempdir()

@@ -16,7 +16,7 @@ from homeobox.ingest.feature_uids import read_feature_uids
 from homeobox.ingest.group_name import check_group_name, check_not_nested
 from homeobox.ingest.obs_columns import convert_obs
 from homeobox.ingest.pending import is_pending
-from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, matrix_in_memory
+from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, SourceDataset
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
 from homeobox.ingest.survey import check_counts, survey_rows
 from homeobox.schema import (
@@ -30,8 +30,6 @@ from homeobox.schema import (
 )
 
 if TYPE_CHECKING:
-    import anndata
-
     from homeobox.catalog import Catalog
 
 FeatureOrder = Literal["expression", "as_given"]
@@ -81,13 +79,18 @@ class IngestOptions:
 
 def plan_dataset(
     catalog: Catalog,
-    adata: anndata.AnnData,
+    source: SourceDataset,
     feature_space: str,
-    layer: str,
+    layers: Sequence[str],
     record: DatasetRecord,
     options: IngestOptions,
 ) -> DatasetPlan:
     """Check a source against the atlas, from the cheapest question to the dearest; writes nothing.
+
+    Parameters
+    ----------
+    layers
+        What the layers of the source's matrix are called in the group.
 
     Raises
     ------
@@ -97,28 +100,21 @@ def plan_dataset(
         A source or feature space that cannot be ingested from an AnnData.
     """
     cell_schema = check_writable(catalog)
-    spec = get_spec(feature_space)
-    _check_layer(spec, layer)
-    pointer_field = catalog.pointer_fields.get(feature_space)
-    if pointer_field is None:
-        raise InvalidArgumentError(
-            f"cell schema has no pointer field for feature space '{feature_space}', "
-            f"it has {list(catalog.pointer_fields)}"
-        )
-    _check_record(catalog, record, feature_space)
+    check_request(catalog, feature_space, layers, record)
+    spec, pointer_field = get_spec(feature_space), catalog.pointer_fields[feature_space]
     n_axes = 1 if spec.pointer_kind is PointerKind.SPARSE else 2
     encoding = make_encoding(options.codec, n_axes, options.chunk_shape, options.shard_shape)
     by_expression = _wants_expression_order(options)
 
-    matrix: CsrSource | DenseSource = matrix_in_memory(adata.X, "adata.X")
+    matrix = source.matrix
     if record.n_cells != matrix.shape[0]:
         raise InvalidArgumentError(
-            f"dataset record says n_cells = {record.n_cells}, but adata has {matrix.shape[0]} cells"
+            f"dataset record says n_cells = {record.n_cells}, but {source.name} has {matrix.shape[0]} cells"
         )
     registry = catalog.registry(feature_space)
-    layout_uid, layout = layout_rows(read_feature_uids(adata.var), registry)
-    obs = convert_obs(adata.obs, obs_fields(catalog), cell_schema.model_fields)
-    matrix, arrays = _plan_arrays(spec, [layer], matrix, encoding, by_expression, options.whole_counts)
+    layout_uid, layout = layout_rows(read_feature_uids(source.var), registry)
+    obs = convert_obs(source.obs, obs_fields(catalog), cell_schema.model_fields)
+    matrix, arrays = _plan_arrays(spec, layers, matrix, encoding, by_expression, options.whole_counts)
     return DatasetPlan(
         spec=spec,
         pointer_field=pointer_field,
@@ -142,23 +138,59 @@ def check_writable(catalog: Catalog) -> type[HoxBaseSchema]:
     return catalog.cell_schema
 
 
-def _check_layer(spec: ZarrGroupSpec, layer: str) -> None:
+def check_request(catalog: Catalog, feature_space: str, layers: Sequence[str], record: DatasetRecord) -> None:
+    """Everything that can be asked before a source is opened.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A layer is not allowed or a required one missing, the cells have no pointer for the feature space, or the
+        record does not fit or names a group that is taken.
+    UnsupportedError
+        A feature space that holds no matrices.
+    """
+    spec = get_spec(feature_space)
+    _check_layers(spec, layers)
+    if feature_space not in catalog.pointer_fields:
+        raise InvalidArgumentError(
+            f"cell schema has no pointer field for feature space '{feature_space}', "
+            f"it has {list(catalog.pointer_fields)}"
+        )
+    _check_record(catalog, record, feature_space)
+
+
+def _check_layers(spec: ZarrGroupSpec, layers: Sequence[str]) -> None:
     space = spec.feature_space
     if not spec.is_matrix:
         raise UnsupportedError(
             f"feature space '{space}' is not a cells x features matrix; an AnnData cannot be its source"
         )
-    if spec.layers.allowed and layer not in spec.layers.allowed:
-        raise InvalidArgumentError(
-            f"zarr_layer '{layer}' is not allowed in feature space '{space}', expected one of {spec.layers.allowed}"
-        )
-    check_group_name(layer, "zarr_layer")
-    missing = [name for name in spec.layers.required if name != layer]
+    for layer in layers:
+        check_layer_name(spec, layer)
+    missing = [name for name in spec.layers.required if name not in layers]
     if missing:
         raise InvalidArgumentError(
-            f"zarr_layer '{layer}': a group of feature space '{space}' must hold the layer(s) {spec.layers.required}, "
-            f"and {missing} would be missing"
+            f"zarr_layer '{layers[0]}': a group of feature space '{space}' must hold the layer(s) "
+            f"{spec.layers.required}, and {missing} would be missing; layers={{...}} ingests several"
         )
+
+
+def check_layer_name(spec: ZarrGroupSpec, layer: str) -> None:
+    """Refuse a layer that the feature space does not allow, or whose name is no name of a folder.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Names the layer and those allowed.
+    """
+    if spec.layers.allowed and layer not in spec.layers.allowed:
+        raise InvalidArgumentError(
+            f"zarr_layer '{layer}' is not allowed in feature space '{spec.feature_space}', "
+            f"expected one of {spec.layers.allowed}"
+        )
+    check_group_name(layer, "zarr_layer")
+    if "/" in layer:
+        raise InvalidArgumentError(f"zarr_layer '{layer}' is a path, expected a name")
 
 
 def _check_record(catalog: Catalog, record: DatasetRecord, feature_space: str) -> None:

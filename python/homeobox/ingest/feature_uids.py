@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,3 +44,35 @@ def read_feature_uids(var: pd.DataFrame) -> list[str]:
     if other is not None:
         raise InvalidArgumentError(f"var['{UID_COLUMN}'] must hold text, found {other}")
     return uids
+
+
+def with_feature_uids(var: pd.DataFrame, feature_uids: str | Sequence[str] | None) -> pd.DataFrame:
+    """`var` with the column `global_feature_uid`.
+
+    Parameters
+    ----------
+    feature_uids
+        Name of the column that has them, or "index" for the names of the rows; or one uid for each row; None takes
+        `var` as it is.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such column, or not one uid for each row.
+    """
+    if feature_uids is None:
+        return var
+    if isinstance(feature_uids, str):
+        if feature_uids == "index" and "index" not in var.columns:
+            return var.assign(**{UID_COLUMN: var.index.to_numpy(dtype=object)})
+        if feature_uids not in var.columns:
+            raise InvalidArgumentError(
+                f"feature_uids: var has no column '{feature_uids}', it has {list(var.columns)}; "
+                "'index' takes the names of its rows"
+            )
+        return var.assign(**{UID_COLUMN: var[feature_uids].to_numpy(dtype=object)})
+    if len(feature_uids) != len(var):
+        raise InvalidArgumentError(
+            f"feature_uids holds {len(feature_uids)} uids, expected one for each of {len(var)} features"
+        )
+    return var.assign(**{UID_COLUMN: np.asarray(feature_uids, dtype=object)})

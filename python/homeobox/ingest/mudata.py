@@ -24,6 +24,7 @@ from homeobox.ingest.encoding import Codec
 from homeobox.ingest.group_plan import CellsOfGroup, MatrixGroup
 from homeobox.ingest.modality_obs import ModalityObs, cell_columns
 from homeobox.ingest.obs_columns import convert_obs
+from homeobox.ingest.sources import SourceDataset, matrix_in_memory
 from homeobox.schema import DatasetRecord
 
 if TYPE_CHECKING:
@@ -181,14 +182,13 @@ def _plan_modality(
     row_of_cell: np.ndarray,
     options: IngestOptions,
 ) -> DatasetPlan:
-    import anndata
-
     # The plan of a matrix looks at obs too, so it gets that of the modality's cells, in its own order.
     cells = np.flatnonzero(row_of_cell >= 0)
     cells = cells[np.argsort(row_of_cell[cells])]
-    source = anndata.AnnData(X=modality.X, obs=frame.iloc[cells].set_axis(modality.obs_names), var=modality.var)
+    obs = frame.iloc[cells].set_axis(modality.obs_names)
     space, layer = place
     try:
-        return plan_dataset(catalog, source, space, layer, record, options)
+        source = SourceDataset("the modality", matrix_in_memory(modality.X, "X"), obs, modality.var)
+        return plan_dataset(catalog, source, space, [layer], record, options)
     except (InvalidArgumentError, NotFoundError, UnsupportedError) as error:
         raise type(error)(f"modality '{name}': {error}") from error

@@ -3,7 +3,12 @@
 from homeobox.ingest.sources.dense_as_rows import DenseAsRows
 from homeobox.ingest.sources.in_memory import CsrMatrix, DenseMatrix, matrix_in_memory
 from homeobox.ingest.sources.matrix import CsrBlock, CsrSource, DenseSource, MatrixSource, check_columns
+from homeobox.ingest.sources.named_frame import with_columns
+from homeobox.ingest.sources.opened import OpenedSource, SourceDataset, read_dataset
+from homeobox.ingest.sources.opening import open_source
+from homeobox.ingest.sources.reading import Reading
 from homeobox.ingest.sources.rows_as_dense import RowsAsDense
+from homeobox.ingest.sources.stacked_layers import stack_layers
 
 __all__ = [
     "CsrBlock",
@@ -13,7 +18,14 @@ __all__ = [
     "DenseMatrix",
     "DenseSource",
     "MatrixSource",
+    "OpenedSource",
+    "Reading",
     "RowsAsDense",
+    "SourceDataset",
     "check_columns",
     "matrix_in_memory",
+    "open_source",
+    "read_dataset",
+    "stack_layers",
+    "with_columns",
 ]

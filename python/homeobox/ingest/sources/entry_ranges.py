@@ -1,0 +1,111 @@
+"""Entries of a matrix in any order, dealt into ranges of rows and given back row by row."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from homeobox.ingest.sources.matrix import CsrBlock, row_ranges
+from homeobox.ingest.sources.reading import Reading
+
+
+class EntryRanges:
+    """Room for every entry, known by the number of entries of each row.
+
+    A range of rows holds what is sorted in memory at once. Its entries lie together, in the order in which they came,
+    as three arrays: row inside the range, column, and the values of each layer. They are in memory if all of them fit
+    into half of the budget, else in a scratch file without a name.
+    """
+
+    def __init__(self, indptr: np.ndarray, dtypes: Sequence[np.dtype], reading: Reading) -> None:
+        self._indptr = indptr
+        self._bounds = list(row_ranges(indptr, reading.block_elements))
+        self._first_rows = np.array([begin for begin, _ in self._bounds], dtype=np.int64)
+        self._filled = indptr[self._first_rows].copy()
+        n_entries = int(indptr[-1])
+        kinds = [np.dtype(np.uint32), np.dtype(np.uint32), *dtypes]
+        in_memory = n_entries * sum(kind.itemsize for kind in kinds) <= reading.memory_bytes // 2
+        self._arrays: list[_Entries] = [
+            _InMemory(n_entries, kind) if in_memory else _InFile(n_entries, kind, reading.scratch) for kind in kinds
+        ]
+
+    def add(self, rows: np.ndarray, columns: np.ndarray, layers: Sequence[np.ndarray]) -> None:
+        """Entries, of which those of one row and column stay in this order."""
+        ranges = np.searchsorted(self._first_rows, rows, side="right") - 1
+        # Radix sort, for up to 65536 ranges.
+        ranges = ranges.astype(np.uint16 if len(self._bounds) <= 1 << 16 else np.int64)
+        order = np.argsort(ranges, kind="stable")
+        counts = np.bincount(ranges, minlength=len(self._bounds))
+        inside = (rows - self._first_rows[ranges]).astype(np.uint32)
+        parts = [part[order] for part in (inside, columns.astype(np.uint32, copy=False), *layers)]
+        begin = 0
+        for number in np.flatnonzero(counts):
+            end = begin + int(counts[number])
+            for array, part in zip(self._arrays, parts, strict=True):
+                array.write(int(self._filled[number]), part[begin:end])
+            self._filled[number] += end - begin
+            begin = end
+
+    def blocks(self) -> Iterator[CsrBlock]:
+        """Every range, its entries by row and inside a row in the order in which they were added."""
+        import scipy.sparse
+
+        for begin, end in self._bounds:
+            first, last = int(self._indptr[begin]), int(self._indptr[end])
+            rows, columns, *layers = (array.read(first, last) for array in self._arrays)
+            indptr = self._indptr[begin : end + 1] - first
+            # A matrix of one entry per column, stored by columns, turned to rows: a counting sort, and stable.
+            places = scipy.sparse.csc_array(
+                (np.arange(last - first), rows, np.arange(last - first + 1)), shape=(end - begin, last - first)
+            ).tocsr()
+            yield CsrBlock(indptr, columns[places.data], tuple(layer[places.data] for layer in layers))
+
+
+class _Entries(Protocol):
+    """One array of entries."""
+
+    def write(self, begin: int, values: np.ndarray) -> None: ...
+
+    def read(self, begin: int, end: int) -> np.ndarray: ...
+
+
+class _InMemory:
+    def __init__(self, n_entries: int, dtype: np.dtype) -> None:
+        self._values = np.empty(n_entries, dtype=dtype)
+
+    def write(self, begin: int, values: np.ndarray) -> None:
+        self._values[begin : begin + len(values)] = values
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        return self._values[begin:end]
+
+
+class _InFile:
+    def __init__(self, n_entries: int, dtype: np.dtype, directory: str) -> None:
+        self._dtype = dtype
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  it lives as long as the source
+
+    def write(self, begin: int, values: np.ndarray) -> None:
+        _write_all(self._file.fileno(), values.astype(self._dtype, copy=False), begin * self._dtype.itemsize)
+
+    def read(self, begin: int, end: int) -> np.ndarray:
+        values = np.empty(end - begin, dtype=self._dtype)
+        target = values.view(np.uint8).data
+        done, offset = 0, begin * self._dtype.itemsize
+        while done < len(target):
+            n_bytes = os.preadv(self._file.fileno(), [target[done:]], offset + done)
+            if n_bytes == 0:
+                raise EOFError("a scratch file lost its end")
+            done += n_bytes
+        return values
+
+
+def _write_all(descriptor: int, values: np.ndarray, offset: int) -> None:
+    content = np.ascontiguousarray(values).view(np.uint8).data
+    done = 0
+    while done < len(content):
+        done += os.pwrite(descriptor, content[done:], offset + done)

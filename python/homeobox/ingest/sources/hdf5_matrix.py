@@ -1,0 +1,120 @@
+"""Matrices inside an HDF5 file, as their encoding says: compressed rows, compressed columns, or dense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.ingest.sources.columns_as_rows import ColumnsAsRows
+from homeobox.ingest.sources.hdf5_array import Hdf5Array
+from homeobox.ingest.sources.matrix import (
+    CsrBlock,
+    CsrSource,
+    DenseSource,
+    check_row_bounds,
+    check_shape,
+    plain_values,
+    row_ranges,
+    stored_dtype,
+)
+from homeobox.ingest.sources.reading import Reading
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class Hdf5Rows(CsrSource):
+    """Compressed rows in three datasets; only `indptr` is held in memory."""
+
+    def __init__(self, group: h5py.Group, shape: tuple[int, int], name: str, reading: Reading) -> None:
+        self.name = name
+        self.shape = shape
+        check_shape(name, shape)
+        self._indices = Hdf5Array(_dataset(group, "indices", name), f"{name}/indices")
+        self._data = Hdf5Array(_dataset(group, "data", name), f"{name}/data")
+        indptr = _dataset(group, "indptr", name)
+        self.indptr = Hdf5Array(indptr, f"{name}/indptr").read(0, len(indptr)).astype(np.int64)
+        check_row_bounds(name, self.indptr, shape[0], len(self._indices), len(self._data))
+        self.dtypes = (stored_dtype(self._data.dtype, name),)
+        self._block_elements = reading.block_elements
+
+    def blocks(self) -> Iterator[CsrBlock]:
+        for begin, end in row_ranges(self.indptr, self._block_elements):
+            first, last = int(self.indptr[begin]), int(self.indptr[end])
+            indices = self._indices.read(first, last)
+            data = plain_values(self._data.read(first, last), self.name)
+            indices = indices.astype(indices.dtype.newbyteorder("="), copy=False)
+            yield CsrBlock(self.indptr[begin : end + 1] - first, indices, (data,))
+
+
+class Hdf5Dense(DenseSource):
+    """A two-dimensional dataset; `transposed` where its rows are features, as in loom files."""
+
+    def __init__(self, dataset: h5py.Dataset, name: str, reading: Reading, transposed: bool = False) -> None:
+        self.name = name
+        if dataset.ndim != 2:
+            raise InvalidArgumentError(f"{name} has {dataset.ndim} axes, expected a cells x features matrix")
+        n_rows, n_columns = reversed(dataset.shape) if transposed else dataset.shape
+        self.shape = (int(n_rows), int(n_columns))
+        check_shape(name, self.shape)
+        self.dtypes = (stored_dtype(np.dtype(dataset.dtype), name),)
+        self._dataset = dataset
+        self._transposed = transposed
+        step = max(1, reading.block_elements // self.shape[1])
+        if dataset.chunks is not None:
+            # Whole chunks, so that each is decompressed once.
+            chunk_rows = dataset.chunks[1 if transposed else 0]
+            step = max(1, step // chunk_rows) * chunk_rows
+        self._step = step
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, ...]]:
+        for begin in range(0, self.shape[0], self._step):
+            rows = slice(begin, min(begin + self._step, self.shape[0]))
+            try:
+                values = self._dataset[:, rows].T if self._transposed else self._dataset[rows]
+            except OSError as error:
+                raise InvalidArgumentError(
+                    f"{self.name}: cells {rows.start} to {rows.stop} cannot be read, the file is damaged or cut "
+                    f"short: {error}"
+                ) from error
+            yield (plain_values(values, self.name),)
+
+
+def hdf5_matrix(element: h5py.Group | h5py.Dataset, name: str, reading: Reading) -> CsrSource | DenseSource:
+    """The matrix that AnnData stored in `element`, of this or an older version of the encoding.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The encoding is none of a matrix, or its parts contradict each other.
+    UnsupportedError
+        An encoding that is not known.
+    """
+    if not hasattr(element, "keys"):
+        return Hdf5Dense(element, name, reading)
+    attributes = element.attrs
+    encoding = _text(attributes.get("encoding-type", attributes.get("h5sparse_format", "")))
+    shape = attributes.get("shape", attributes.get("h5sparse_shape"))
+    if encoding not in ("csr_matrix", "csc_matrix", "csr", "csc"):
+        raise UnsupportedError(f"{name} has the encoding {encoding!r}, expected csr_matrix, csc_matrix or an array")
+    if shape is None or len(shape) != 2:
+        raise InvalidArgumentError(f"{name} does not say its shape (attribute 'shape' of two numbers)")
+    n_rows, n_columns = (int(size) for size in shape)
+    if encoding.startswith("csr"):
+        return Hdf5Rows(element, (n_rows, n_columns), name, reading)
+    columns = Hdf5Rows(element, (n_columns, n_rows), name, reading)
+    return ColumnsAsRows(columns, reading)
+
+
+def _dataset(group: h5py.Group, key: str, name: str) -> h5py.Dataset:
+    dataset = group.get(key)
+    if dataset is None or not hasattr(dataset, "shape") or len(dataset.shape) != 1:
+        raise InvalidArgumentError(f"{name} has no one-dimensional array '{key}'; found {sorted(group)}")
+    return dataset
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,99 @@
+"""A source that is open: obs, var and its matrices by name, whatever kind of object or file it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from homeobox.errors import InvalidArgumentError
+from homeobox.ingest.sources.matrix import CsrSource, DenseSource
+from homeobox.ingest.sources.rows_as_dense import RowsAsDense
+from homeobox.ingest.sources.stacked_layers import stack_layers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SourceDataset:
+    """What an ingest takes from a source.
+
+    Attributes
+    ----------
+    name
+        What the user calls the source, for messages.
+    matrix
+        One layer for each that is to be stored.
+    obs, var
+        One row per cell, one per feature of `matrix`.
+    """
+
+    name: str
+    matrix: CsrSource | DenseSource
+    obs: pd.DataFrame
+    var: pd.DataFrame
+
+
+class OpenedSource(ABC):
+    """Places are the names of matrices: "X", "raw/X", "layers/<name>"."""
+
+    name: str
+
+    @abstractmethod
+    def places(self) -> list[str]:
+        """Every matrix that there is."""
+
+    @abstractmethod
+    def matrix(self, place: str) -> CsrSource | DenseSource:
+        """The matrix of a place that exists."""
+
+    @abstractmethod
+    def obs(self) -> pd.DataFrame: ...
+
+    @abstractmethod
+    def var(self, place: str) -> pd.DataFrame:
+        """The features of a matrix, which those of raw have of their own."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give files back."""
+
+    def __enter__(self) -> OpenedSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) -> SourceDataset:
+    """The matrices of `places` as the layers of one, with obs and var.
+
+    Parameters
+    ----------
+    whole_rows
+        What is sparse is given as dense, so that layers need not have their entries at the same places.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such place, or the matrices do not fit together.
+    """
+    named = ["raw/X" if place == "raw" else place for place in places]
+    found = source.places()
+    for place in named:
+        if place not in found:
+            raise InvalidArgumentError(f"{source.name} has no matrix '{place}', it has {found}")
+    obs, var = source.obs(), source.var(named[0])  # cheaper to find wrong than a matrix
+    matrices = [source.matrix(place) for place in named]
+    if whole_rows:
+        matrices = [RowsAsDense(matrix) if isinstance(matrix, CsrSource) else matrix for matrix in matrices]
+    matrix = stack_layers(matrices)
+    for axis, frame, size in (("obs", obs, matrix.shape[0]), ("var", var, matrix.shape[1])):
+        if len(frame) != size:
+            raise InvalidArgumentError(
+                f"{matrix.name} is {matrix.shape[0]} x {matrix.shape[1]}, but {axis} of {source.name} has "
+                f"{len(frame)} rows"
+            )
+    return SourceDataset(source.name, matrix, obs, var)

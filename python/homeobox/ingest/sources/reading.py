@@ -1,0 +1,37 @@
+"""How much memory the reading of a source may take, and where it may put what does not fit."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+
+from homeobox.ingest.sources.matrix import BLOCK_ELEMENTS
+
+# An entry of a block costs up to 16 bytes as read, as much again reordered, the buffers of the shards on their way,
+# and the same for the block before, which is still being encoded. The rest of the budget is row bounds and obs.
+_BYTES_PER_BLOCK_ELEMENT = 128
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Bounds of one ingest.
+
+    Attributes
+    ----------
+    memory_bytes
+        What the ingest may take, obs and row bounds included.
+    scratch_directory
+        For files without a name, which are gone with the process.
+    """
+
+    memory_bytes: int = 1 << 30
+    scratch_directory: str = ""
+
+    @property
+    def block_elements(self) -> int:
+        """Entries of one block: whole megabytes, or less where the budget is small."""
+        return max(1 << 12, min(BLOCK_ELEMENTS, self.memory_bytes // _BYTES_PER_BLOCK_ELEMENT))
+
+    @property
+    def scratch(self) -> str:
+        return self.scratch_directory or tempfile.gettempdir()

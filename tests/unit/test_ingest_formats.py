@@ -1,0 +1,167 @@
+"""Every kind of source goes in by one call, and comes out as it was."""
+
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from small_atlas import checked_out, empty_atlas
+from source_files import FORMATS, as_anndata, ids
+
+import homeobox as hox
+from homeobox.errors import InvalidArgumentError
+
+COUNTS = sp.csr_matrix(
+    np.array([[0, 2, 0, 1, 0], [0, 0, 0, 0, 7], [3, 0, 0, 4, 0], [0, 0, 0, 0, 0], [1, 1, 300, 1, 1]], dtype=np.int32)
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "atlas"
+
+
+@pytest.fixture
+def atlas(folder):
+    return empty_atlas(folder, {"gene_expression": ids(COUNTS), "protein_abundance": ids(COUNTS)})
+
+
+def ingest(atlas, adata, group: str = "g", space: str = "gene_expression", n_cells: int = COUNTS.shape[0], **options):
+    record = hox.DatasetRecord(zarr_group=group, feature_space=space, n_cells=n_cells)
+    options = {"zarr_layer": "counts", "feature_uids": "gene_ids", **options}
+    return hox.add_from_anndata(atlas, adata, feature_space=space, dataset_record=record, **options)
+
+
+def answer(atlas, folder, space: str = "gene_expression", layer: str | None = None) -> anndata.AnnData:
+    query = checked_out(atlas, folder).query().feature_spaces(space)
+    if layer is not None:
+        query = query.layers(space, [layer])
+    found = query.to_anndata()
+    return found[:, ids(COUNTS)]
+
+
+def dense(matrix) -> np.ndarray:
+    return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
+
+
+@pytest.mark.parametrize("space", ["gene_expression", "protein_abundance"])
+def test_files(atlas, folder, tmp_path, space):
+    for number, write in enumerate(FORMATS.values()):
+        assert ingest(atlas, write(COUNTS, tmp_path), f"g{number}", space) == COUNTS.shape[0]
+    found = dense(answer(atlas, folder, space).X).reshape(len(FORMATS), *COUNTS.shape)
+    for rows, name in zip(found, FORMATS, strict=True):
+        np.testing.assert_array_equal(rows, COUNTS.toarray(), err_msg=name)
+
+
+def test_objects(atlas, folder):
+    forms = [sp.csc_matrix, sp.coo_matrix, sp.csr_array, sp.lil_matrix, np.asarray]
+    for number, form in enumerate(forms):
+        source = as_anndata(COUNTS)
+        source._X = form(COUNTS.toarray())  # AnnData lets no coordinates in, but old objects hold some
+        ingest(atlas, source, f"g{number}")
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), np.tile(COUNTS.toarray(), (len(forms), 1)))
+
+
+@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csc_matrix, np.asarray])
+def test_backed(atlas, folder, tmp_path, form):
+    as_anndata(form(COUNTS.toarray())).write_h5ad(tmp_path / "a.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    backed.obs["label"] = "changed"
+    ingest(atlas, backed)
+    ingest(atlas, backed[1:3], "view", n_cells=2)
+    found = answer(atlas, folder)
+    np.testing.assert_array_equal(dense(found.X), dense(COUNTS)[[0, 1, 2, 3, 4, 1, 2]])
+    assert set(found.obs["label"]) == {"changed"}
+
+
+def test_obs_of_files(atlas, folder, tmp_path):
+    ingest(atlas, FORMATS["h5ad, CSR"](COUNTS, tmp_path), "new")
+    ingest(atlas, FORMATS["h5ad, CSR, before 0.7"](COUNTS, tmp_path), "old")
+    added = pd.DataFrame({"label": list("edcba")}, index=[f"cell-{i}" for i in reversed(range(5))])
+    ingest(atlas, FORMATS["10x HDF5, version 3"](COUNTS, tmp_path), "10x", obs=added)
+    ingest(atlas, FORMATS["loom"](COUNTS, tmp_path), "loom", obs=pd.DataFrame({"label": list("abcde")}))
+    labels = answer(atlas, folder).obs["label"].tolist()
+    assert labels == ["l0", "l1", "l2", "l0", "l1"] * 2 + list("abcde") * 2
+
+
+def test_raw_and_layers(atlas, folder, tmp_path):
+    source = as_anndata(sp.csr_matrix(COUNTS, dtype=np.float64, copy=True).log1p())
+    source.layers["kept"] = COUNTS
+    whole = as_anndata(COUNTS * 2)
+    source.raw = whole
+    path = tmp_path / "a.h5ad"
+    source[:, :3].copy().write_h5ad(path)
+    places = ["layers/kept", "raw", "raw/X"]
+    for number, given in enumerate([source[:, :3].copy(), path, anndata.read_h5ad(path, backed="r")]):
+        for place in places:
+            ingest(atlas, given, f"{number}/{place.replace('/', '-')}", source=place)
+    found = dense(answer(atlas, folder).X).reshape(9, 5, 5)
+    kept = COUNTS.toarray() * [1, 1, 1, 0, 0]
+    for rows, expected in zip(found, [kept, COUNTS.toarray() * 2, COUNTS.toarray() * 2] * 3, strict=True):
+        np.testing.assert_array_equal(rows, expected)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("space", ["gene_expression", "protein_abundance"])
+def test_several_layers_in_one_pass(atlas, folder, tmp_path, on_disk, space):
+    other = {"gene_expression": "log_normalized", "protein_abundance": "clr_normalized"}[space]
+    normalised = COUNTS.astype(np.float64).log1p()
+    normalised = sp.csr_matrix(  # the same entries, in another order inside the rows
+        (normalised.data[::-1], normalised.indices[::-1], normalised.nnz - normalised.indptr[::-1])
+    )[::-1]
+    if space == "protein_abundance":
+        normalised.data[:3] = 0
+        normalised.eliminate_zeros()  # whole rows need no like entries
+    expected = normalised.toarray()
+    source = as_anndata(normalised)
+    source.layers["raw_counts"] = COUNTS
+    if on_disk:
+        source.write_h5ad(tmp_path / "a.h5ad")
+        source = tmp_path / "a.h5ad"
+    ingest(atlas, source, space=space, zarr_layer=None, layers={other: "X", "counts": "layers/raw_counts"})
+    np.testing.assert_array_equal(dense(answer(atlas, folder, space, "counts").X), COUNTS.toarray())
+    found = dense(answer(atlas, folder, space, other).X)
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))
+
+
+def test_small_budget_and_columns(atlas, folder, tmp_path):
+    """More entries than fit in memory at once are dealt out on disk."""
+    rng = np.random.default_rng(5)
+    counts = sp.random(3000, 5, 0.6, format="csr", random_state=rng, data_rvs=lambda n: rng.integers(1, 9, n))
+    for name in ("h5ad, CSC", "10x folder, version 3", "h5ad, CSR", "h5ad, dense"):
+        ingest(atlas, FORMATS[name](counts, tmp_path), name.replace(", ", "-"), n_cells=3000, memory="100kB")
+    found = dense(answer(atlas, folder).X).reshape(4, 3000, 5)
+    for rows in found:
+        np.testing.assert_array_equal(rows, counts.toarray())
+    assert [path.name for path in (folder / "zarr_store").iterdir() if path.is_file()] in ([], ["zarr.json"])
+
+
+def test_uids_as_names_or_given(atlas, folder):
+    source = as_anndata(COUNTS)
+    source.var_names = ids(COUNTS)
+    ingest(atlas, source, "names", feature_uids="index")
+    ingest(atlas, source, "given", feature_uids=ids(COUNTS))
+    ingest(atlas, source, "var", feature_uids=None, var=pd.DataFrame({"global_feature_uid": ids(COUNTS)}))
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), np.tile(COUNTS.toarray(), (3, 1)))
+    with pytest.raises(InvalidArgumentError, match=r"no column 'ensembl', it has \['gene_ids'\]; 'index' takes"):
+        ingest(atlas, source, "no", feature_uids="ensembl")
+    with pytest.raises(InvalidArgumentError, match="holds 2 uids, expected one for each of 5 features"):
+        ingest(atlas, source, "no", feature_uids=["a", "b"])
+    assert list(source.var) == ["gene_ids"]
+
+
+def test_entries_at_different_places(atlas):
+    source = as_anndata(COUNTS)
+    moved = COUNTS.copy()
+    moved.indices = (COUNTS.indices + 1) % 5
+    source.layers["moved"] = moved
+    source.layers["fewer"] = COUNTS.multiply(COUNTS != 2).tocsr()
+    for name, message in (("moved", "have them at different ones"), ("fewer", "row 0 of adata.X has 2 entries and")):
+        with pytest.raises(InvalidArgumentError, match=message):
+            ingest(atlas, source, zarr_layer=None, layers={"counts": "X", "tpm": f"layers/{name}"})
+    with pytest.raises(InvalidArgumentError, match="zarr_layer and source must not"):
+        ingest(atlas, source, layers={"counts": "X"})
+    with pytest.raises(InvalidArgumentError, match=r"adata has no matrix 'layers/no', it has \['X', 'layers/moved'"):
+        ingest(atlas, source, source="layers/no")
