@@ -4,7 +4,8 @@
 
 Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` and ``loader.py`` compare
 the gather and training batches with plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a
-fresh atlas, ``sizes.py`` and ``loader_memory.py`` measure bits per count and memory. Rates wander on shared machines, so compare ratios within one run.
+fresh atlas, ``sizes.py`` and ``loader_memory.py`` measure bits per count and memory.
+Rates wander on shared machines, so compare ratios within one run.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 #include "homeobox/codec/bp128_bytes.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "homeobox/base/error.h"
 #include "homeobox/codec/bp128_keys.h"
+#include "homeobox/codec/byte_planes.h"
+#include "homeobox/codec/zstd_context.h"
 
 namespace hox::codec::bp128 {
 namespace {
@@ -38,14 +38,16 @@ std::span<const std::byte> verified_body(const Header& header, std::span<const s
 
 Bytes compress(std::span<const std::byte> bytes, int level) {
   Bytes compressed(ZSTD_compressBound(bytes.size()));
-  const std::size_t n = ZSTD_compress(compressed.data(), compressed.size(), bytes.data(), bytes.size(), level);
+  const std::size_t n =
+      ZSTD_compressCCtx(zstd_compressor(), compressed.data(), compressed.size(), bytes.data(), bytes.size(), level);
   if (ZSTD_isError(n) != 0) fail<Error>("bp128: zstd failed to compress: {}", ZSTD_getErrorName(n));
   compressed.resize(n);
   return compressed;
 }
 
 void decompress(std::span<const std::byte> compressed, std::span<std::byte> out) {
-  const std::size_t n = ZSTD_decompress(out.data(), out.size(), compressed.data(), compressed.size());
+  const std::size_t n =
+      ZSTD_decompressDCtx(zstd_decompressor(), out.data(), out.size(), compressed.data(), compressed.size());
   if (ZSTD_isError(n) != 0) fail<CorruptData>("bp128 chunk: zstd: {}", ZSTD_getErrorName(n));
   if (n != out.size()) fail<CorruptData>("bp128 chunk: {} bytes expected, zstd holds {}", out.size(), n);
 }
@@ -61,10 +63,8 @@ void append_constant(std::span<const std::byte> element, Bytes& out) {
 
 void append_bytes(const ChunkSpec& spec, std::span<const std::byte> values, Bytes& out) {
   const std::size_t size = element_bytes(spec.dtype);
-  const std::size_t n = values.size() / size;
   Bytes shuffled(values.size());
-  for (std::size_t byte = 0; byte < size; ++byte)
-    for (std::size_t i = 0; i < n; ++i) shuffled[byte * n + i] = values[i * size + byte];
+  split_byte_planes(values, size, shuffled.data());
   const Bytes compressed = compress(shuffled, kZstdLevel);
   Header header;
   header.mode = compressed.size() < values.size() ? Mode::kZstd : Mode::kRaw;
@@ -98,10 +98,7 @@ void decode_zstd(const Header& header, std::span<const std::byte> encoded, const
   const std::span<const std::byte> body = verified_body(header, encoded);
   Bytes shuffled(out.size());
   decompress(body, shuffled);
-  const std::size_t size = element_bytes(spec.dtype);
-  const std::size_t n = out.size() / size;
-  for (std::size_t byte = 0; byte < size; ++byte)
-    for (std::size_t i = 0; i < n; ++i) out[i * size + byte] = shuffled[byte * n + i];
+  join_byte_planes(shuffled, element_bytes(spec.dtype), out.data());
 }
 
 void decode_zstd_delta(const Header& header, std::span<const std::byte> encoded, const ChunkSpec& spec,

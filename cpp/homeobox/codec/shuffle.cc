@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "homeobox/base/error.h"
+#include "homeobox/codec/byte_planes.h"
 #include "homeobox/codec/configuration.h"
 
 namespace hox::codec {
@@ -22,11 +23,8 @@ class ShuffleCodec final : public BytesToBytesCodec {
     if (in.size() % element_ != 0)
       fail<InvalidArgument>("numcodecs.shuffle: a multiple of {} bytes expected, found {}", element_, in.size());
     const std::size_t begin = out.size();
-    const std::size_t n = in.size() / element_;
     out.resize(begin + in.size());
-    std::byte* target = out.data() + begin;
-    for (std::size_t k = 0; k < element_; ++k)
-      for (std::size_t i = 0; i < n; ++i) target[k * n + i] = in[i * element_ + k];
+    split_byte_planes(in, element_, out.data() + begin);
   }
 
   void decode(std::span<const std::byte> in, std::uint64_t max_decoded_bytes, Bytes& out) const override {
@@ -46,29 +44,7 @@ class ShuffleCodec final : public BytesToBytesCodec {
   void unshuffle(std::span<const std::byte> in, std::span<std::byte> out) const {
     if (in.size() % element_ != 0)
       fail<CorruptData>("numcodecs.shuffle: a multiple of {} bytes expected, found {}", element_, in.size());
-    switch (element_) {
-      case 2:
-        return unshuffle_fixed<2>(in, out);
-      case 4:
-        return unshuffle_fixed<4>(in, out);
-      case 8:
-        return unshuffle_fixed<8>(in, out);
-      default:
-        break;
-    }
-    const std::size_t n = in.size() / element_;
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t k = 0; k < element_; ++k) out[i * element_ + k] = in[k * n + i];
-  }
-
-  // A constant width lets the compiler turn the loop into vector interleaves.
-  template <std::size_t kWidth>
-  static void unshuffle_fixed(std::span<const std::byte> in, std::span<std::byte> out) {
-    const std::size_t n = in.size() / kWidth;
-    const std::byte* source = in.data();
-    std::byte* target = out.data();
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t k = 0; k < kWidth; ++k) target[i * kWidth + k] = source[k * n + i];
+    join_byte_planes(in, element_, out.data());
   }
 
   std::size_t element_;

@@ -3,36 +3,12 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include <new>
-
 #include "homeobox/base/error.h"
 #include "homeobox/codec/configuration.h"
+#include "homeobox/codec/zstd_context.h"
 
 namespace hox::codec {
 namespace {
-
-// Contexts cost more to make than a small chunk costs to code, so each thread keeps one of each kind.
-ZSTD_CCtx* compressor() {
-  struct Owner {
-    ZSTD_CCtx* context = ZSTD_createCCtx();
-    ~Owner() { ZSTD_freeCCtx(context); }
-  };
-  thread_local Owner owner;
-  if (owner.context == nullptr) throw std::bad_alloc();
-  ZSTD_CCtx_reset(owner.context, ZSTD_reset_session_and_parameters);
-  return owner.context;
-}
-
-ZSTD_DCtx* decompressor() {
-  struct Owner {
-    ZSTD_DCtx* context = ZSTD_createDCtx();
-    ~Owner() { ZSTD_freeDCtx(context); }
-  };
-  thread_local Owner owner;
-  if (owner.context == nullptr) throw std::bad_alloc();
-  ZSTD_DCtx_reset(owner.context, ZSTD_reset_session_and_parameters);
-  return owner.context;
-}
 
 class ZstdCodec final : public BytesToBytesCodec {
  public:
@@ -45,7 +21,7 @@ class ZstdCodec final : public BytesToBytesCodec {
   std::uint64_t max_encoded_bytes(std::uint64_t n_bytes) const override { return ZSTD_compressBound(n_bytes) + 64; }
 
   void encode(std::span<const std::byte> in, Bytes& out) const override {
-    ZSTD_CCtx* context = compressor();
+    ZSTD_CCtx* context = zstd_compressor();
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level_);
     ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, checksum_ ? 1 : 0);
     const std::size_t begin = out.size();
@@ -77,7 +53,7 @@ class ZstdCodec final : public BytesToBytesCodec {
  private:
   // All frames; answers how many bytes of `out` they fill.
   static std::size_t decompress(std::span<const std::byte> in, std::span<std::byte> out) {
-    const std::size_t decoded = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), in.data(), in.size());
+    const std::size_t decoded = ZSTD_decompressDCtx(zstd_decompressor(), out.data(), out.size(), in.data(), in.size());
     if (ZSTD_getErrorCode(decoded) == ZSTD_error_dstSize_tooSmall)
       fail<CorruptData>("zstd: at most {} bytes expected, more decoded", out.size());
     if (ZSTD_isError(decoded)) fail<CorruptData>("zstd: {}", ZSTD_getErrorName(decoded));

@@ -20,7 +20,6 @@ ColumnMap::ColumnMap(std::span<const std::uint32_t> feature_order, std::span<con
   if (!feature_order.empty() && feature_order.size() != n)
     fail<CorruptData>("feature order: {} features expected, {} found", n, feature_order.size());
   std::vector<bool> seen(feature_order.empty() ? 0 : n);
-  std::int32_t previous = kAbsent;
   for (std::size_t stored = 0; stored < n; ++stored) {
     const std::size_t local = feature_order.empty() ? stored : feature_order[stored];
     if (local >= n || (!seen.empty() && seen[local]))
@@ -30,12 +29,7 @@ ColumnMap::ColumnMap(std::span<const std::uint32_t> feature_order, std::span<con
     if (joined < kAbsent || joined >= n_columns)
       fail<InvalidArgument>("remap: feature {} goes to column {}, outside [-1, {})", local, joined, n_columns);
     wide_[stored] = joined;
-    if (joined == kAbsent) {
-      drops_features_ = true;
-    } else {
-      keeps_order_ = keeps_order_ && joined > previous;
-      previous = joined;
-    }
+    if (joined == kAbsent) drops_features_ = true;
   }
   if (drops_features_ || n_columns > kMostNarrowColumns) return;
   narrow_.assign(wide_.begin(), wide_.end());

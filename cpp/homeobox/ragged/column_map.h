@@ -27,8 +27,6 @@ class ColumnMap {
 
   // Some feature is absent from the result, so rows shrink.
   bool drops_features() const noexcept { return drops_features_; }
-  // Ascending stored features have ascending columns, so a sorted row stays sorted.
-  bool keeps_order() const noexcept { return keeps_order_; }
 
   // In place: stored features become joined columns. Returns the position of the first feature that the group does not
   // have, or `row.size()`. The row is unspecified from there on.
@@ -41,7 +39,6 @@ class ColumnMap {
   std::uint32_t n_features_;
   std::int64_t n_columns_;
   bool drops_features_ = false;
-  bool keeps_order_ = true;
 };
 
 }  // namespace hox::ragged

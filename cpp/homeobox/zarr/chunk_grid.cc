@@ -70,16 +70,6 @@ ChunkLocation ChunkGrid::locate_in_grid(std::uint64_t chunk) const noexcept {
   return location;
 }
 
-std::uint64_t ChunkGrid::chunk_at(std::uint64_t shard, std::uint64_t slot) const {
-  Coordinates coordinates = unravel(shard, shards_);
-  const Coordinates within = unravel(slot, shard_chunks_);
-  for (std::size_t axis = 0; axis < rank(); ++axis) {
-    coordinates[axis] = coordinates[axis] * shard_chunks_[axis] + within[axis];
-    if (coordinates[axis] >= chunks_[axis]) return n_chunks_;
-  }
-  return chunk_number(coordinates);
-}
-
 Coordinates ChunkGrid::chunk_coordinates(std::uint64_t chunk) const { return unravel(chunk, chunks_); }
 
 std::uint64_t ChunkGrid::chunk_number(const Coordinates& coordinates) const noexcept {

@@ -54,9 +54,6 @@ class ChunkGrid {
     return {chunk / chunks_per_shard_, chunk % chunks_per_shard_};
   }
 
-  // The chunk in `slot` of `shard`; n_chunks() when it lies behind the end of the array.
-  std::uint64_t chunk_at(std::uint64_t shard, std::uint64_t slot) const;
-
   Coordinates chunk_coordinates(std::uint64_t chunk) const;
   std::uint64_t chunk_number(const Coordinates& coordinates) const noexcept;
 

@@ -16,6 +16,14 @@ TEST(JoinRanges, JoinsUpToTheGap) {
   EXPECT_EQ(joined.request_of, (std::vector<std::size_t>{0, 0, 1, 1, 1}));
 }
 
+TEST(JoinRanges, RequestsStayWithinTheirSize) {
+  const std::vector<ByteRange> ranges = {{0, 10}, {10, 20}, {20, 30}, {22, 25}, {30, 90}, {90, 95}};
+  const JoinedRanges joined = join_ranges(ranges, 5, 20);
+  EXPECT_EQ(joined.request_of, (std::vector<std::size_t>{0, 0, 1, 1, 2, 3}));
+  EXPECT_EQ(joined.requests[1].end, 30U);
+  EXPECT_EQ(joined.requests[2].end, 90U);
+}
+
 TEST(JoinRanges, NothingGivesNothing) { EXPECT_TRUE(join_ranges({}).requests.empty()); }
 
 }  // namespace
