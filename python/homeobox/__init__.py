@@ -33,7 +33,14 @@ if TYPE_CHECKING:
         validate_feature_layout,
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
-    from homeobox.ingest import add_anndata_batch, add_csc, add_from_anndata, add_from_mudata, insert_cell_records
+    from homeobox.ingest import (
+        add_anndata_batch,
+        add_csc,
+        add_from_anndata,
+        add_from_mudata,
+        add_layer,
+        insert_cell_records,
+    )
     from homeobox.loader import CsrLoader, SparseBatch
     from homeobox.schema import (
         DatasetRecord,
@@ -64,7 +71,14 @@ _MODULE_OF = {
         "validate_feature_layout",
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
-    "homeobox.ingest": ["add_anndata_batch", "add_csc", "add_from_anndata", "add_from_mudata", "insert_cell_records"],
+    "homeobox.ingest": [
+        "add_anndata_batch",
+        "add_csc",
+        "add_from_anndata",
+        "add_from_mudata",
+        "add_layer",
+        "insert_cell_records",
+    ],
     "homeobox.loader": ["CsrLoader", "SparseBatch"],
     "homeobox.schema": [
         "DatasetRecord",
@@ -115,6 +129,7 @@ __all__ = [
     "add_csc",
     "add_from_anndata",
     "add_from_mudata",
+    "add_layer",
     "build_feature_layout_df",
     "compute_layout_uid",
     "create_or_open_atlas",

@@ -9,7 +9,6 @@ import numpy as np
 
 from homeobox import _core
 from homeobox.catalog.groups import StoredGroup
-from homeobox.catalog.sql import quote, quote_column
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.csc_arrays import CopyPlan, plan_copy
@@ -17,6 +16,7 @@ from homeobox.ingest.csc_manifest import is_listed, list_copy
 from homeobox.ingest.group_claim import MARKER, claim_group
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.scratch import scratch_directory
+from homeobox.ingest.stored_rows import stored_row_bounds
 from homeobox.schema import PointerKind, ZarrGroupSpec, get_spec
 from homeobox.schema.byte_sizes import parse_bytes
 
@@ -74,7 +74,7 @@ def add_csc(
     catalog = atlas.catalog
     spec = _check_request(catalog, zarr_group, feature_space, layer_name)
     n_features = _count_features(catalog, zarr_group)
-    row_bounds = _row_bounds(catalog, zarr_group, feature_space)
+    row_bounds = stored_row_bounds(catalog, zarr_group, feature_space)
     store = catalog.store
     plan = plan_copy(store, zarr_group, spec, layer_name, n_features, chunk_size, shard_size)
 
@@ -127,33 +127,6 @@ def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str)
 def _count_features(catalog: Catalog, group: str) -> int:
     layout_uid = catalog.datasets.by_group()[group]["layout_uid"]
     return len(catalog.layouts.read(layout_uid)[0])
-
-
-def _row_bounds(catalog: Catalog, group: str, feature_space: str) -> np.ndarray:
-    """Where the entries of each row of the group begin, and where the last one's end, from the cells' pointers."""
-    field = next(field for field in catalog.pointer_fields.values() if field.feature_space == feature_space)
-    columns = [f"{field.name}.{child}" for child in ("zarr_row", "start", "end")]
-    cells = catalog.scan_cells(columns, where=f"{quote_column(field.name)}.zarr_group = {quote(group)}")
-    if not cells.num_rows:
-        raise InvalidArgumentError(f"No cells found for zarr group '{group}'")
-    rows, begins, ends = (cells[column].to_numpy() for column in columns)
-    order = np.argsort(rows, kind="stable")
-    rows, begins, ends = rows[order], begins[order], ends[order]
-    if bool(np.any(rows[1:] == rows[:-1])):
-        raise InvalidArgumentError(f"zarr_row values of zarr group '{group}' contain duplicate values")
-    if rows[0] != 0 or rows[-1] != len(rows) - 1:
-        raise InvalidArgumentError(
-            f"zarr_row values of zarr group '{group}' are not sequential: {len(rows)} cells have rows "
-            f"{rows[0]} to {rows[-1]}"
-        )
-    gaps = np.flatnonzero(begins[1:] != ends[:-1])
-    if begins[0] != 0 or len(gaps):
-        row = int(gaps[0]) + 1 if len(gaps) else 0
-        raise InvalidArgumentError(
-            f"row {row} of zarr group '{group}' begins at entry {begins[row]}, "
-            f"expected {ends[row - 1] if row else 0}: the rows must follow one another"
-        )
-    return np.append(begins, ends[-1:]).astype(np.int64, copy=False)
 
 
 def _write(
