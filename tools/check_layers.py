@@ -31,10 +31,10 @@ CPP_LAYERS = {
     "testing": {"base", "io"},
 }
 
-# schema <- catalog <- query, ingest <- loader, export <- atlas, atlas_query <- torch, dask, cli.
+# schema <- catalog <- query, ingest <- loader, export, upkeep <- atlas, atlas_query <- torch, dask, cli.
 _FOUNDATION = {"errors", "_core"}
 _CATALOG = _FOUNDATION | {"schema", "catalog"}
-_FACADE = _CATALOG | {"query", "ingest", "loader", "export", "atlas", "atlas_query"}
+_FACADE = _CATALOG | {"query", "ingest", "loader", "export", "upkeep", "atlas", "atlas_query"}
 PYTHON_LAYERS = {
     "errors": set(),
     "_core": set(),
@@ -48,6 +48,7 @@ PYTHON_LAYERS = {
     "ingest": _CATALOG,
     "loader": _CATALOG | {"query"},
     "export": _CATALOG | {"query", "ingest"},
+    "upkeep": _CATALOG | {"ingest"},
     "atlas": _FACADE,
     "atlas_query": _FACADE,
     "torch": _FACADE,

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         registered_feature_spaces,
     )
     from homeobox.shard_reader import RustShardReader, ShardReader
+    from homeobox.upkeep import PruneReport
 
 _MODULE_OF = {
     "homeobox.atlas": ["RaggedAtlas", "create_or_open_atlas"],
@@ -95,6 +96,7 @@ _MODULE_OF = {
         "registered_feature_spaces",
     ],
     "homeobox.shard_reader": ["RustShardReader", "ShardReader"],
+    "homeobox.upkeep": ["PruneReport"],
 }
 _LAZY = {name: module for module, names in _MODULE_OF.items() for name in names}
 _SUBMODULES = {"codecs", "datasets", "errors", "schema"}
@@ -116,6 +118,7 @@ __all__ = [
     "InvalidArgumentError",
     "NotFoundError",
     "OutOfRangeError",
+    "PruneReport",
     "RaggedAtlas",
     "RustShardReader",
     "ShardReader",

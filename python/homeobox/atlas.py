@@ -1,10 +1,13 @@
 """The facade: opens an atlas and delegates. What is done lives in catalog/, query/ and ingest/."""
 
+import dataclasses
+import datetime
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from homeobox import catalog as _catalog
+from homeobox import upkeep
 from homeobox.atlas_query import AtlasQuery
 from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, WhichSnapshot, summary
 from homeobox.errors import InvalidArgumentError
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from homeobox.ingest.encoding import Codec
+    from homeobox.upkeep import Leftover, PruneReport
+    from homeobox.upkeep.prune import Confirm
+    from homeobox.upkeep.prune_plan import Keep
 
 _Uri = str | os.PathLike[str]
 _StoreKwargs = dict[str, Any] | None
@@ -414,8 +420,94 @@ class RaggedAtlas:
         """
         return _catalog.take_snapshot(self._opened, name)
 
+    def delete_dataset(self, dataset: str | list[str]) -> int:
+        """Make a new state without the cells and the row of a dataset; returns the number of cells.
+
+        Snapshots still show it, and its arrays stay until :meth:`prune` finds that nothing needs them.
+
+        Parameters
+        ----------
+        dataset : str or list of str
+            Zarr group or uid. Datasets that share cells are deleted together.
+
+        Raises
+        ------
+        UnknownDatasetError
+            No such dataset; also a ValueError.
+        InvalidArgumentError
+            Cells of it also point to a dataset that is not named.
+        ConflictError
+            Somebody is writing its group.
+
+        Notes
+        -----
+        Stage: experimental. One commit removes the cells, another the row; between them the row is hidden.
+        """
+        return upkeep.delete_dataset(self._opened, dataset)
+
+    def prune(
+        self,
+        keep: "Keep",
+        *,
+        confirm: "Confirm" = None,
+        min_age: datetime.timedelta = datetime.timedelta(hours=1),
+    ) -> "PruneReport":
+        """Forget snapshots, and remove arrays and table versions that nothing needs any more, for good.
+
+        Parameters
+        ----------
+        keep : int, list of int and str, or "all"
+            How many of the newest snapshots to keep, or which (numbers or names). The newest always stays.
+        confirm : bool or callable, optional
+            True removes; a function gets the report of what would go and decides. By default the report is printed and
+            the user is asked, where there is a terminal.
+        min_age : timedelta
+            Table versions that were the latest more recently than this stay, with the arrays that they need: an ingest
+            or a snapshot may be at work on them. Zero only where nobody else uses the atlas.
+
+        Returns
+        -------
+        PruneReport
+            What went, or would go; ``removed`` says which.
+
+        Raises
+        ------
+        InvalidArgumentError
+            `keep` is no such thing, or nobody can be asked. Nothing was removed.
+        VersionNotFoundError
+            A snapshot to keep does not exist. Nothing was removed.
+
+        Notes
+        -----
+        Stage: experimental. The latest state and everything that a kept snapshot needs stay as they are. May be stopped
+        and repeated. Nobody may restore a snapshot that is being forgotten.
+        """
+        return upkeep.prune(self._opened, keep, confirm, min_age)
+
+    def leftovers(self) -> "pl.DataFrame":
+        """What writers have not finished: ``path``, ``kind``, ``bytes``, ``age_s``, ``alive``.
+
+        The kinds are "ingest", "claim", "feature-major copy", "dataset row" and "temporary file"; ``alive`` says
+        whether the writer may still be at work. Stage: experimental.
+        """
+        return _leftovers_frame(upkeep.find_leftovers(self._opened))
+
+    def clean(self) -> "pl.DataFrame":
+        """Remove the leftovers of dead writers; returns them as :meth:`leftovers` does.
+
+        Nothing that is alive and nothing that cells point to, now or in a snapshot, is touched. Stage: experimental.
+        """
+        return _leftovers_frame(upkeep.clean(self._opened))
+
     def __repr__(self) -> str:
         return summary.text(self._opened)
 
     def _repr_html_(self) -> str:
         return summary.html(self._opened)
+
+
+def _leftovers_frame(leftovers: "list[Leftover]") -> "pl.DataFrame":
+    import polars as pl
+
+    schema = {"path": pl.String, "kind": pl.String, "bytes": pl.Int64, "age_s": pl.Float64, "alive": pl.Boolean}
+    return pl.DataFrame([dataclasses.asdict(leftover) for leftover in leftovers], schema=schema)

@@ -1,5 +1,6 @@
 """Snapshots: pin what is there now, check it, record it; and which of them still need a group of arrays."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -85,6 +86,15 @@ def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:
     One small read of each recorded version of the dataset table, and of the cell table where a dataset has the group.
     """
     return [record.version for record in catalog.versions.records() if _records_group(catalog, record, group)]
+
+
+def groups_of_snapshots(catalog: Catalog) -> frozenset[str]:
+    """Groups that cells of any snapshot point to. Reads the pointers of cells that it has not seen yet."""
+    groups: frozenset[str] = frozenset()
+    for name, version in {(r.cell_table_name, r.cell_table_version) for r in catalog.versions.records()}:
+        with contextlib.suppress(TableNotFoundError):  # then nobody can open that snapshot any more
+            groups |= catalog.cell_groups.of(Table.open(catalog.location, name, version).dataset)
+    return groups
 
 
 def _records_group(catalog: Catalog, record: AtlasVersionRecord, group: str) -> bool:

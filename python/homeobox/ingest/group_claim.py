@@ -19,6 +19,7 @@ from collections.abc import Callable
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
 
+#: Name of the object that claims the group it lies in.
 MARKER = ".hox-ingest"
 _CLEANING = f"{MARKER}.cleaning"
 _MANIFEST = ".hox-manifest"
@@ -35,13 +36,16 @@ _held: set[str] = set()
 class GroupClaim:
     """A held claim. Use as a context manager: leaving it by an error removes everything written to the group."""
 
-    def __init__(self, store: _core.Store, group: str, token: str, started: float) -> None:
+    def __init__(
+        self, store: _core.Store, group: str, token: str, started: float, *, holds_whole_group: bool = False
+    ) -> None:
         self._store = store
         self._group = group
         self._token = token
         self._started = started
         self._renewed = started
         self._keep = False
+        self._holds_whole_group = holds_whole_group
         _held.add(token)
 
     def renew(self) -> None:
@@ -70,6 +74,11 @@ class GroupClaim:
         """From here on an error removes nothing: cells may point to it. If none do, the next ingest clears it."""
         self._keep = True
 
+    def remove_objects(self) -> None:
+        """Remove everything below the group but the claim. Errors as :meth:`confirm`."""
+        self.confirm()
+        _remove_objects(self._store, self._group, keep=_marker_key(self._group))
+
     def abandon(self) -> None:
         """Stop holding it; what it left is removed by whoever asks for the name next."""
         _held.discard(self._token)
@@ -83,7 +92,7 @@ class GroupClaim:
                 return
             # What lies there may have become another's.
             if self._is_ours():
-                if exc_type is None:
+                if exc_type is None or self._holds_whole_group:
                     self._store.remove(_marker_key(self._group))
                 else:
                     _remove_objects(self._store, self._group)
@@ -131,7 +140,7 @@ def claim_group(
             check_free()
             _refuse_foreign(store, group, objects)
             replace_unclaimed = True  # a finished ingest left it, and nothing records its cells since a restore
-    elif _is_alive(existing):
+    elif is_alive(existing):
         raise ConflictError(f"zarr group '{group}' is being written by another ingest: {existing.decode()}")
     else:
         try:
@@ -139,15 +148,50 @@ def claim_group(
         except InvalidArgumentError:
             store.remove(key)  # the writer died between its commit and taking its marker away
             raise
-        _remove_leftovers(store, group, existing)
-    token = secrets.token_hex(8)
-    started = time.time()
-    if not store.create(key, _marker(token, started, started)):
-        raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-    claim = GroupClaim(store, group, token, started)
+        _replace_dead(store, group, existing, lambda: _remove_objects(store, group, keep=_cleaning_key(group)))
+    claim = _new_claim(store, group)
     if replace_unclaimed:
         _remove_unclaimed(store, group, check_free, claim)
     return claim
+
+
+def hold_group(store: _core.Store, group: str) -> GroupClaim:
+    """Claim a group as it is, so that nobody writes there while its rows or its objects are removed.
+
+    Leaving the claim removes nothing but the marker, after an error too.
+
+    Raises
+    ------
+    ConflictError
+        A living writer holds it, or a part of it.
+    """
+    for path, marker in claims_below(store, group):
+        if is_alive(marker):
+            raise ConflictError(f"zarr group '{path}' is being written by another process: {marker.decode()}")
+    dead = store.read(_marker_key(group))
+    if dead is not None:
+        if is_alive(dead):
+            raise ConflictError(f"zarr group '{group}' is being written by another process: {dead.decode()}")
+        _replace_dead(store, group, dead, lambda: store.remove(_marker_key(group)))
+    return _new_claim(store, group, holds_whole_group=True)
+
+
+def claims_below(store: _core.Store, prefix: str = "") -> list[tuple[str, bytes]]:
+    """Claimed paths inside a group, or in the whole store, and the contents of their markers. One listing."""
+    found = []
+    for key, _ in store.list(f"{prefix}/" if prefix else ""):
+        path, _, name = key.rpartition("/")
+        if name == MARKER and path != prefix:
+            found.append((path, store.read(key)))
+    return [(path, marker) for path, marker in found if marker is not None]
+
+
+def _new_claim(store: _core.Store, group: str, *, holds_whole_group: bool = False) -> GroupClaim:
+    token = secrets.token_hex(8)
+    started = time.time()
+    if not store.create(_marker_key(group), _marker(token, started, started)):
+        raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
+    return GroupClaim(store, group, token, started, holds_whole_group=holds_whole_group)
 
 
 def _refuse_foreign(store: _core.Store, group: str, objects: list[tuple[str, int]]) -> None:
@@ -175,22 +219,22 @@ def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], o
 
 
 def _remove_dead_cleaner(store: _core.Store, key: str) -> bool:
-    """Remove the second marker of `_remove_leftovers` where its process died; says whether `key` was one."""
+    """Remove the second marker of `_replace_dead` where its process died; says whether `key` was one."""
     if not key.endswith(_CLEANING):
         return False
     cleaner = store.read(key)
-    if cleaner is not None and not _is_alive(cleaner):
+    if cleaner is not None and not is_alive(cleaner):
         store.remove(key)
         return True
     return False
 
 
-def _remove_leftovers(store: _core.Store, group: str, dead_marker: bytes) -> None:
-    """Clear a group whose writer died; of several that find it so, one does it and the others get ConflictError.
+def _replace_dead(store: _core.Store, group: str, dead_marker: bytes, remove: Callable[[], object]) -> None:
+    """Clear a claim whose writer died; of several that find it so, one does it and the others get ConflictError.
 
     Without the second marker a slow cleaner could remove what a faster one has already begun to write.
     """
-    key = f"{group}/{_CLEANING}"
+    key = _cleaning_key(group)
     _remove_dead_cleaner(store, key)
     now = time.time()
     token = secrets.token_hex(8)
@@ -200,10 +244,14 @@ def _remove_leftovers(store: _core.Store, group: str, dead_marker: bytes) -> Non
     try:
         if store.read(_marker_key(group)) != dead_marker:
             raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-        _remove_objects(store, group, keep=key)
+        remove()
     finally:
         _held.discard(token)
         store.remove(key)
+
+
+def _cleaning_key(group: str) -> str:
+    return f"{group}/{_CLEANING}"
 
 
 def _marker_key(group: str) -> str:
@@ -223,7 +271,16 @@ def _marker(token: str, started: float, renewed: float) -> bytes:
     return json.dumps(writer).encode()
 
 
-def _is_alive(marker: bytes) -> bool:
+def age_s(marker: bytes) -> float | None:
+    """Seconds since a claim was renewed; None where it does not say."""
+    try:
+        return max(time.time() - float(json.loads(marker)["renewed"]), 0.0)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def is_alive(marker: bytes) -> bool:
+    """Whether the writer of a claim still writes, as far as can be known from here."""
     try:
         writer = json.loads(marker)
         host, pid, token, renewed = writer["host"], int(writer["pid"]), writer["token"], float(writer["renewed"])

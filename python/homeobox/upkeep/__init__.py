@@ -1,0 +1,8 @@
+"""Taking away: datasets, old snapshots and versions with the arrays that only they need, and what crashes left."""
+
+from homeobox.upkeep.delete import delete_dataset
+from homeobox.upkeep.leftovers import Leftover, clean, find_leftovers
+from homeobox.upkeep.prune import prune
+from homeobox.upkeep.prune_plan import PruneReport
+
+__all__ = ["Leftover", "PruneReport", "clean", "delete_dataset", "find_leftovers", "prune"]

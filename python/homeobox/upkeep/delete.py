@@ -1,0 +1,94 @@
+"""Deleting datasets: a new state without them. Snapshots still show them, and arrays stay until they are pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from homeobox.catalog import Catalog
+from homeobox.catalog.snapshot import snapshots_with_group
+from homeobox.catalog.sql import is_in, quote, quote_column
+from homeobox.errors import InvalidArgumentError, NotFoundError
+from homeobox.ingest.group_claim import GroupClaim, claim_group, hold_group
+from homeobox.ingest.pending import check_unrecorded
+
+
+class UnknownDatasetError(NotFoundError, ValueError):
+    """The atlas has no dataset of that name."""
+
+
+def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
+    """Remove the cells of datasets in one commit, then their dataset rows; returns the number of cells.
+
+    Between the two commits the rows are pending, which nothing shows, and the same call removes them.
+
+    Raises
+    ------
+    UnknownDatasetError
+        No dataset of such a zarr group or uid.
+    InvalidArgumentError
+        The catalog is read-only, or cells of the datasets also point to another dataset.
+    ConflictError
+        A process is writing one of the groups.
+    """
+    if catalog.read_only:
+        raise InvalidArgumentError(f"cannot delete from {catalog.location}: it is checked out and read-only")
+    groups = _groups_of(catalog, [names] if isinstance(names, str) else list(names))
+    if not groups:
+        return 0
+    with ExitStack() as held:
+        # Nobody ingests under these names meanwhile, or the new dataset's row would be taken for the old one's.
+        for group in groups:
+            held.enter_context(_hold(catalog, group))
+        where = _points_to(catalog, groups)
+        _refuse_shared_cells(catalog, groups, where)
+        n_cells = catalog.count_cells(where)
+        if n_cells:
+            catalog.cells.table.delete(where)
+        catalog.datasets.table.delete(is_in("zarr_group", groups))
+    return n_cells
+
+
+def _groups_of(catalog: Catalog, names: list[str]) -> list[str]:
+    """Groups of datasets that are named by group or by uid, ascending, so that two calls claim in one order."""
+    rows = catalog.datasets.arrow().select(["uid", "zarr_group"]).to_pylist()
+    groups: set[str] = set()
+    for name in names:
+        found = {row["zarr_group"] for row in rows if name in (row["zarr_group"], row["uid"])}
+        if not found:
+            raise UnknownDatasetError(
+                f"no dataset with zarr group or uid {name!r} in {catalog.location}; "
+                f"it has {sorted(row['zarr_group'] for row in rows)[:20]}"
+            )
+        groups |= found
+    return sorted(groups)
+
+
+def _hold(catalog: Catalog, group: str) -> GroupClaim:
+    if group in catalog.groups_with_cells() or snapshots_with_group(catalog, group):
+        return hold_group(catalog.store, group)
+    # Only a pending row: its arrays are leftovers, which nobody would find without it.
+    try:
+        return claim_group(catalog.store, group, lambda: check_unrecorded(catalog, group))
+    except InvalidArgumentError:
+        return hold_group(catalog.store, group)  # not an ingest's, so only the row goes
+
+
+def _points_to(catalog: Catalog, groups: list[str]) -> str:
+    listed = ", ".join(quote(group) for group in groups)
+    return " OR ".join(f"{quote_column(name)}.zarr_group IN ({listed})" for name in catalog.pointer_fields)
+
+
+def _refuse_shared_cells(catalog: Catalog, groups: list[str], where: str) -> None:
+    """A cell of several modalities goes with all of them or not at all: its row is one."""
+    listed = ", ".join(quote(group) for group in ["", *groups])
+    for name in catalog.pointer_fields:
+        child = f"{quote_column(name)}.zarr_group"
+        elsewhere = f"({where}) AND {child} IS NOT NULL AND {child} NOT IN ({listed})"
+        shared = catalog.scan_cells([f"{name}.zarr_group"], elsewhere, limit=1)
+        if shared.num_rows:
+            other = shared[f"{name}.zarr_group"][0].as_py()
+            raise InvalidArgumentError(
+                f"cells of {groups} also point to the dataset of zarr group '{other}': delete them together, "
+                f"as in delete_dataset({sorted([*groups, other])})"
+            )

@@ -1,0 +1,213 @@
+"""What writers that died left behind: listed, and removed where nothing records it and nobody works on it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from homeobox.catalog import Catalog
+from homeobox.catalog.array_store import local_path
+from homeobox.catalog.location import url_scheme
+from homeobox.catalog.snapshot import groups_of_snapshots
+from homeobox.errors import ConflictError, InvalidArgumentError
+from homeobox.ingest.csc_manifest import is_listed, list_copy
+from homeobox.ingest.group_claim import MARKER, age_s, claim_group, claims_below, hold_group, is_alive
+from homeobox.ingest.pending import check_unrecorded, remove_pending
+
+_TEMPORARY = ".hox-tmp-"
+# Temporary files do not say whose they are, and rows without a claim are of pipelines of the user's own.
+_DEAD_AFTER_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that a writer has not finished.
+
+    Attributes
+    ----------
+    path : str
+        Group, or file, below the array store.
+    kind : str
+        "ingest": claim and objects of a group without cells; "claim": a marker on something that is whole;
+        "feature-major copy": an unfinished one; "dataset row": one without cells; "temporary file".
+    bytes : int
+        What removing it frees.
+    age_s : float
+        Seconds since its writer showed a sign of life; not a number where it is not known.
+    alive : bool
+        Whether the writer may still be at work; then :func:`clean` leaves it.
+    """
+
+    path: str
+    kind: str
+    bytes: int
+    age_s: float
+    alive: bool
+
+
+def find_leftovers(catalog: Catalog) -> list[Leftover]:
+    """Everything unfinished in an atlas, by path. One listing of the array store and one look at each claim."""
+    sizes = dict(catalog.store.list(""))
+    rows = catalog.datasets.by_group()
+    used = catalog.groups_with_cells()
+    recorded = groups_of_snapshots(catalog) | used
+    claims = dict(claims_below(catalog.store))
+    found = []
+    for path, marker in claims.items():
+        owner = _group_of_copy(path, set(rows) | recorded)
+        if owner is not None:
+            kind = "claim" if _copy_is_whole(catalog, path, owner) else "feature-major copy"
+        else:
+            kind = "claim" if path in recorded else "ingest"
+        n_bytes = sizes.get(f"{path}/{MARKER}", 0) if kind == "claim" else _bytes_below(sizes, path)
+        age = age_s(marker)
+        found.append(Leftover(path, kind, n_bytes, float("nan") if age is None else age, is_alive(marker)))
+    for group, row in rows.items():
+        if group not in used:
+            age = _seconds_since(row["created_at"])
+            alive = is_alive(claims[group]) if group in claims else not age >= _DEAD_AFTER_S
+            found.append(Leftover(group, "dataset row", 0, age, alive))
+    return sorted(found + _temporary_files(catalog), key=lambda leftover: (leftover.path, leftover.kind))
+
+
+def clean(catalog: Catalog) -> list[Leftover]:
+    """Remove the leftovers of dead writers; returns what was removed.
+
+    Nothing that cells point to, now or in a snapshot, and nothing of a living writer is touched: each is asked again
+    under a claim of its own. May be stopped and repeated.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The catalog is read-only.
+    """
+    if catalog.read_only:
+        raise InvalidArgumentError(f"cannot clean {catalog.location}: it is checked out and read-only")
+    removed = []
+    # Rows last: an unfinished ingest takes its own away, under the claim by which its objects are found.
+    for leftover in sorted(find_leftovers(catalog), key=lambda found: found.kind == "dataset row"):
+        if not leftover.alive:
+            try:
+                if _REMOVE[leftover.kind](catalog, leftover.path):
+                    removed.append(leftover)
+            except ConflictError:
+                pass  # somebody works on it since it was listed
+    return removed
+
+
+def _remove_ingest(catalog: Catalog, group: str) -> bool:
+    try:
+        with claim_group(catalog.store, group, lambda: check_unrecorded(catalog, group)):
+            remove_pending(catalog, group)
+    except InvalidArgumentError:
+        return False  # whole after all: then its marker is gone now
+    return True
+
+
+def _remove_claim(catalog: Catalog, path: str) -> bool:
+    owner = _group_of_copy(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
+    if owner is not None:
+        for layer in _layers_of_copy(catalog, owner):
+            if not is_listed(catalog.store, owner, layer):
+                list_copy(catalog.store, owner, [])
+    with hold_group(catalog.store, path):
+        pass
+    return True
+
+
+def _remove_copy(catalog: Catalog, path: str) -> bool:
+    commit_key = _commit_key_of_copy(path)
+
+    def check_missing() -> None:
+        if catalog.store.size(commit_key) is not None:
+            raise InvalidArgumentError(f"the feature-major copy '{path}' is whole")
+
+    try:
+        with claim_group(catalog.store, path, check_missing):
+            pass
+    except InvalidArgumentError:
+        return False
+    return True
+
+
+def _remove_row(catalog: Catalog, group: str) -> bool:
+    if group not in catalog.datasets.by_group():
+        return True  # it went with its ingest
+    try:
+        with hold_group(catalog.store, group):
+            remove_pending(catalog, group)
+    except InvalidArgumentError:
+        return False  # cells point to it now
+    return True
+
+
+def _remove_file(catalog: Catalog, path: str) -> bool:
+    (Path(local_path(catalog.store_uri)) / path).unlink(missing_ok=True)
+    return True
+
+
+_REMOVE = {
+    "ingest": _remove_ingest,
+    "claim": _remove_claim,
+    "feature-major copy": _remove_copy,
+    "dataset row": _remove_row,
+    "temporary file": _remove_file,
+}
+
+
+def _group_of_copy(path: str, groups: set[str]) -> str | None:
+    """The group whose feature-major copy, or a layer of it, a claimed path is."""
+    group, inside, layer = path.rpartition("/csc/layers/")
+    if not inside:
+        group, inside, layer = path.rpartition("/csc")
+        if layer:
+            return None
+    return group if inside and group in groups else None
+
+
+def _commit_key_of_copy(path: str) -> str:
+    return f"{path}/indptr/zarr.json" if path.endswith("/csc") else f"{path}/zarr.json"
+
+
+def _copy_is_whole(catalog: Catalog, path: str, owner: str) -> bool:
+    return catalog.store.size(_commit_key_of_copy(path)) is not None and owner != path
+
+
+def _layers_of_copy(catalog: Catalog, group: str) -> list[str]:
+    prefix = f"{group}/csc/layers/"
+    parts = [key[len(prefix) :].split("/") for key, _ in catalog.store.list(prefix)]
+    return sorted(names[0] for names in parts if len(names) == 2 and names[1] == "zarr.json")
+
+
+def _bytes_below(sizes: dict[str, int], path: str) -> int:
+    return sum(n_bytes for key, n_bytes in sizes.items() if key.startswith(f"{path}/"))
+
+
+def _seconds_since(created_at: str) -> float:
+    try:
+        moment = datetime.datetime.fromisoformat(created_at)
+    except (ValueError, TypeError):
+        return float("nan")
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return max(time.time() - moment.timestamp(), 0.0)
+
+
+def _temporary_files(catalog: Catalog) -> list[Leftover]:
+    """Files of the local store that a writer put beside an object and did not live to rename."""
+    if url_scheme(catalog.store_uri) not in (None, "file"):
+        return []
+    root = local_path(catalog.store_uri)
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            if name.startswith(_TEMPORARY) and os.path.exists(path):
+                status = os.stat(path)
+                age = max(time.time() - status.st_mtime, 0.0)
+                relative = os.path.relpath(path, root).replace(os.sep, "/")
+                found.append(Leftover(relative, "temporary file", status.st_size, age, age < _DEAD_AFTER_S))
+    return found

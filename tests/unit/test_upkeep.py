@@ -1,0 +1,341 @@
+"""Deleting datasets, pruning, and cleaning up: what goes, what stays, and what is refused."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from small_atlas import Cell, Dataset, add, empty_atlas
+
+import homeobox as hox
+from homeobox import _core
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError
+from homeobox.ingest.group_claim import MARKER, claim_group
+
+UIDS = [f"gene{i}" for i in range(8)]
+NOW = datetime.timedelta(0)
+
+
+def dataset(group: str, n_cells: int = 5, factor: int = 1) -> Dataset:
+    matrix = sp.csr_matrix(np.arange(n_cells * 8, dtype=np.int32).reshape(n_cells, 8) % 5 * factor)
+    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a"] * n_cells, "number": range(n_cells)}))
+
+
+@pytest.fixture
+def atlas(tmp_path: Path) -> hox.RaggedAtlas:
+    """Two datasets and no snapshot."""
+    atlas = empty_atlas(tmp_path / "atlas", {"gene_expression": UIDS})
+    for group in ("first", "second"):
+        add(atlas, dataset(group))
+    atlas.optimize()
+    return atlas
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "atlas"
+
+
+def groups_of(atlas: hox.RaggedAtlas) -> list[str]:
+    return sorted(atlas.list_datasets()["zarr_group"])
+
+
+def stored_groups(atlas: hox.RaggedAtlas) -> set[str]:
+    return {key.split("/")[0] for key, _ in atlas.catalog.store.list("")} - {"zarr.json"}
+
+
+def answer(root: Path, which: int | str) -> tuple[bytes, list[str]]:
+    """What a snapshot gives, to the byte."""
+    result = hox.RaggedAtlas.checkout(root, which).query().to_anndata()
+    return result.X.toarray().tobytes(), result.obs.index.to_list()
+
+
+# --- deleting ---
+
+
+@pytest.mark.parametrize("by", ["zarr_group", "uid"])
+def test_a_deleted_dataset_is_gone_but_for_snapshots(atlas: hox.RaggedAtlas, root: Path, by: str) -> None:
+    atlas.snapshot("before")
+    before = answer(root, "before")
+    assert atlas.delete_dataset(atlas.list_datasets().filter(zarr_group="first")[by][0]) == 5
+    assert groups_of(atlas) == ["second"]
+    assert atlas.catalog.count_cells() == 5
+    assert atlas.snapshot("after") == 1
+    assert answer(root, "before") == before
+    assert len(answer(root, "after")[1]) == 5
+    assert hox.RaggedAtlas.checkout(root, "after").validate(deep=True) == []
+    assert stored_groups(atlas) == {"first", "second"}
+    with pytest.raises(InvalidArgumentError, match=r"cells of snapshot\(s\) \[0\] point to it"):
+        add(atlas, dataset("first"))
+
+
+def test_the_name_of_a_deleted_dataset_is_free(atlas: hox.RaggedAtlas) -> None:
+    atlas.delete_dataset("first")
+    add(atlas, dataset("first", factor=3))
+    assert groups_of(atlas) == ["first", "second"]
+    assert atlas.validate(deep=True) == []
+
+
+def test_what_cannot_be_deleted(atlas: hox.RaggedAtlas, root: Path) -> None:
+    for error in (NotFoundError, ValueError):
+        with pytest.raises(error, match=r"no dataset with zarr group or uid 'nope' .* it has \['first', 'second'\]"):
+            atlas.delete_dataset(["first", "nope"])
+    atlas.snapshot()
+    with pytest.raises(InvalidArgumentError, match="read-only"):
+        hox.RaggedAtlas.checkout_latest(root).delete_dataset("first")
+    with (
+        claim_group(atlas.catalog.store, "first/csc", lambda: None),
+        pytest.raises(ConflictError, match="'first/csc' is being written"),
+    ):
+        atlas.delete_dataset("first")
+    assert groups_of(atlas) == ["first", "second"]
+    assert atlas.delete_dataset([]) == 0
+    assert atlas.delete_dataset(["first", "second"]) == 10
+    assert atlas.catalog.count_cells() == 0
+
+
+def test_datasets_that_share_cells_go_together(atlas: hox.RaggedAtlas) -> None:
+    catalog = atlas.catalog
+    rows = catalog.scan_cells(where="gene_expression.zarr_group = 'first'").to_pylist()
+    for position, row in enumerate(rows):
+        row["protein_abundance"] = {
+            "feature_space": "protein_abundance",
+            "zarr_group": "proteins",
+            "position": position,
+        }
+    catalog.cells.table.delete("gene_expression.zarr_group = 'first'")
+    catalog.append_cells(catalog.cells_schema.empty_table().from_pylist(rows, schema=catalog.cells_schema))
+    catalog.datasets.add(hox.DatasetRecord(zarr_group="proteins", feature_space="protein_abundance", n_cells=5))
+    for name in ("first", "proteins"):
+        with pytest.raises(InvalidArgumentError, match=r"delete_dataset\(\['first', 'proteins'\]\)"):
+            atlas.delete_dataset(name)
+    assert atlas.delete_dataset(["proteins", "first"]) == 5
+    assert groups_of(atlas) == ["second"]
+
+
+# --- pruning ---
+
+
+def test_pruning_says_what_it_frees_and_asks(atlas: hox.RaggedAtlas, root: Path, monkeypatch) -> None:
+    atlas.snapshot("old")
+    atlas.delete_dataset("first")
+    atlas.snapshot("new")
+    with pytest.raises(InvalidArgumentError, match=r"(?s)pass confirm=True.*snapshots: 0 \(old\).*first \("):
+        atlas.prune(1, min_age=NOW)
+    asked = []
+
+    def refuse(report: hox.PruneReport) -> bool:
+        asked.append(report)
+        return False
+
+    report = atlas.prune(keep=1, confirm=refuse, min_age=NOW)
+    assert asked == [report]
+    assert (report.removed, report.snapshots, list(report.groups)) == (False, {0: "old"}, ["first"])
+    assert report.bytes > sum(report.groups.values()) > 0
+    assert atlas.prune(1, confirm=False, min_age=NOW) == report
+    assert len(answer(root, "old")[1]) == 10
+
+    done = atlas.prune(1, confirm=True, min_age=NOW)
+    assert (done.removed, done.snapshots, done.groups) == (True, report.snapshots, report.groups)
+    assert stored_groups(atlas) == {"second"}
+    assert hox.RaggedAtlas.list_versions(root)["name"].to_list() == ["new"]
+    with pytest.raises(NotFoundError):
+        hox.RaggedAtlas.checkout(root, "old")
+    assert atlas.validate(deep=True) == []
+    assert atlas.prune(1, confirm=True, min_age=NOW).groups == {}
+    assert atlas.snapshot("old") == 2
+
+
+def test_which_snapshots_stay(atlas: hox.RaggedAtlas, root: Path) -> None:
+    for number in range(6):
+        atlas.snapshot(f"s{number}")
+    for keep, message in (("everything", "or 'all'"), (0, "at least 1"), (True, "at least 1"), (-1, "at least 1")):
+        with pytest.raises(InvalidArgumentError, match=message):
+            atlas.prune(keep, confirm=True)
+    with pytest.raises(NotFoundError, match="'nope' not found"):
+        atlas.prune(["nope"], confirm=True)
+    assert atlas.prune("all", confirm=True).snapshots == {}
+    assert atlas.prune(5, confirm=True).snapshots == {0: "s0"}
+    assert atlas.prune([1, "s3"], confirm=True).snapshots == {2: "s2", 4: "s4"}
+    assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == [1, 3, 5]
+    assert atlas.prune([], confirm=True).snapshots == {1: "s1", 3: "s3"}
+
+
+def test_recent_versions_and_their_arrays_stay_for_writers_in_flight(atlas: hox.RaggedAtlas) -> None:
+    atlas.delete_dataset("first")
+    assert atlas.prune("all", confirm=True).is_empty
+    assert stored_groups(atlas) == {"first", "second"}
+    report = atlas.prune("all", confirm=True, min_age=NOW)
+    assert list(report.groups) == ["first"]
+    assert report.table_versions["cells"]
+    assert stored_groups(atlas) == {"second"}
+    assert len(atlas.catalog.cells.table.version_numbers()) == 1
+    assert atlas.validate() == []
+
+
+def test_pruning_leaves_what_is_being_written_and_what_is_not_ours(atlas: hox.RaggedAtlas) -> None:
+    store = atlas.catalog.store
+    atlas.delete_dataset("first")
+    store.write("foreign/data", b"somebody's")
+    with claim_group(store, "ingest", lambda: None), claim_group(store, "first/csc", lambda: None):
+        store.write("ingest/.hox-manifest", b"about to be committed")
+        atlas.prune("all", confirm=True, min_age=NOW)
+        assert stored_groups(atlas) == {"first", "second", "foreign", "ingest"}
+    atlas.prune("all", confirm=True, min_age=NOW)
+    assert stored_groups(atlas) == {"second", "foreign"}
+
+
+def test_a_dataset_of_022_is_pruned_although_it_has_no_manifest(atlas: hox.RaggedAtlas) -> None:
+    atlas.catalog.store.remove("first/.hox-manifest")
+    atlas.snapshot()
+    atlas.delete_dataset("first")
+    atlas.snapshot()
+    assert list(atlas.prune(1, confirm=True, min_age=NOW).groups) == ["first"]
+    assert stored_groups(atlas) == {"second"}
+
+
+def test_a_dataset_row_that_waits_for_its_cells_keeps_its_arrays(atlas: hox.RaggedAtlas) -> None:
+    uid = atlas.list_datasets().filter(zarr_group="first")["uid"][0]
+    atlas.delete_dataset("first")
+    atlas.catalog.datasets.add(
+        hox.DatasetRecord(uid=uid, zarr_group="first", feature_space="gene_expression", n_cells=5)
+    )
+    assert atlas.prune("all", confirm=True, min_age=NOW).groups == {}
+
+
+def test_old_snapshots_give_the_same_bytes_whatever_happens(atlas: hox.RaggedAtlas, root: Path) -> None:
+    atlas.snapshot("old")
+    before = answer(root, "old")
+    atlas.delete_dataset("first")
+    long_ago = time.time() - 10 * 24 * 3600
+    for path in root.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    atlas.optimize()
+    add(atlas, dataset("third", factor=2))
+    atlas.optimize()
+    atlas.prune(keep="all", confirm=True, min_age=NOW)
+    assert answer(root, "old") == before
+    assert hox.RaggedAtlas.checkout(root, "old").validate(deep=True) == []
+    assert hox.RaggedAtlas.restore(root, "old", Cell).catalog.count_cells() == 10
+
+
+# --- leftovers ---
+
+
+def dead(marker: bytes) -> bytes:
+    return json.dumps({**json.loads(marker), "host": "elsewhere", "renewed": time.time() - 7200}).encode()
+
+
+def die(store: _core.Store, path: str) -> None:
+    """Leave the claim of a writer that is gone, and an object of it."""
+    with claim_group(store, path, lambda: None, replace_unclaimed=True):
+        marker = dead(store.read(f"{path}/{MARKER}"))
+    store.write(f"{path}/{MARKER}", marker)
+    store.write(f"{path}/half/c/0", b"unfinished")
+
+
+def kinds(frame: object) -> dict[tuple[str, str], bool]:
+    return {(row["path"], row["kind"]): row["alive"] for row in frame.to_dicts()}
+
+
+def test_leftovers_are_listed_and_cleaned(atlas: hox.RaggedAtlas, root: Path) -> None:
+    assert atlas.leftovers().height == 0
+    store = atlas.catalog.store
+    before = {key for key, _ in store.list("")}
+    die(store, "ingest")
+    die(store, "first/csc")
+    record = hox.DatasetRecord(zarr_group="ingest", feature_space="gene_expression", n_cells=5)
+    atlas.catalog.datasets.add(record)
+    old, young = (root / "zarr_store" / "first" / f".hox-tmp-{name}" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"xy")
+    long_ago = time.time() - 100_000
+    os.utime(old, (long_ago, long_ago))
+
+    found = atlas.leftovers()
+    assert kinds(found) == {
+        ("first/.hox-tmp-old", "temporary file"): False,
+        ("first/.hox-tmp-young", "temporary file"): True,
+        ("first/csc", "feature-major copy"): False,
+        ("ingest", "dataset row"): False,
+        ("ingest", "ingest"): False,
+    }
+    ages = {row["path"]: row["age_s"] for row in found.to_dicts()}
+    assert ages["first/csc"] == pytest.approx(7200, abs=60)
+    assert found.filter(kind="ingest")["bytes"][0] > 10
+
+    assert {path for path, _ in kinds(atlas.clean())} == {"first/.hox-tmp-old", "first/csc", "ingest"}
+    assert kinds(atlas.leftovers()) == {("first/.hox-tmp-young", "temporary file"): True}
+    assert {key for key, _ in store.list("")} == before
+    assert "ingest" not in atlas.catalog.datasets.by_group()
+    assert atlas.validate(deep=True) == []
+    hox.add_csc(atlas, "first", "gene_expression")
+
+
+def test_nothing_alive_is_cleaned(atlas: hox.RaggedAtlas) -> None:
+    store = atlas.catalog.store
+    with claim_group(store, "ingest", lambda: None):
+        store.write("ingest/half/c/0", b"unfinished")
+        for group in ("ingest", "pipeline of the user"):
+            record = hox.DatasetRecord(zarr_group=group, feature_space="gene_expression", n_cells=5)
+            atlas.catalog.datasets.add(record)
+        assert set(kinds(atlas.leftovers()).values()) == {True}
+        assert atlas.clean().height == 0
+        assert store.read("ingest/half/c/0") == b"unfinished"
+        assert {"ingest", "pipeline of the user"} <= set(atlas.catalog.datasets.by_group())
+
+
+def test_an_old_row_without_a_claim_is_cleaned_but_not_its_arrays(atlas: hox.RaggedAtlas) -> None:
+    record = hox.DatasetRecord(
+        zarr_group="lost", feature_space="gene_expression", n_cells=5, created_at="2020-01-01T00:00:00+00:00"
+    )
+    atlas.catalog.datasets.add(record)
+    atlas.catalog.store.write("lost/data", b"somebody's")
+    assert kinds(atlas.clean()) == {("lost", "dataset row"): False}
+    assert atlas.catalog.store.read("lost/data") == b"somebody's"
+
+
+@pytest.mark.parametrize("recorded", ["now", "in a snapshot"])
+def test_a_claim_on_what_is_whole_goes_alone(atlas: hox.RaggedAtlas, root: Path, recorded: str) -> None:
+    store = atlas.catalog.store
+    atlas.snapshot()
+    before = answer(root, 0)
+    if recorded == "in a snapshot":
+        atlas.delete_dataset("first")
+    with claim_group(store, "other", lambda: None):
+        marker = dead(store.read(f"other/{MARKER}"))
+    store.write(f"first/{MARKER}", marker)
+    assert kinds(atlas.leftovers()) == {("first", "claim"): False}
+    assert atlas.clean().height == 1
+    assert store.read(f"first/{MARKER}") is None
+    assert answer(root, 0) == before
+
+
+def test_a_feature_major_copy_that_was_not_listed_is(atlas: hox.RaggedAtlas) -> None:
+    store = atlas.catalog.store
+    manifest = store.read("first/.hox-manifest")
+    hox.add_csc(atlas, "first", "gene_expression")
+    listed = store.read("first/.hox-manifest")
+    with claim_group(store, "other", lambda: None):
+        marker = dead(store.read(f"other/{MARKER}"))
+    store.write(f"first/csc/{MARKER}", marker)
+    store.write("first/.hox-manifest", manifest)
+    assert kinds(atlas.clean()) == {("first/csc", "claim"): False}
+    assert store.read("first/.hox-manifest") == listed
+    assert atlas.validate(deep=True) == []
+
+
+def test_only_a_writable_atlas_is_kept_up(atlas: hox.RaggedAtlas, root: Path) -> None:
+    atlas.snapshot()
+    frozen = hox.RaggedAtlas.checkout_latest(root)
+    assert frozen.leftovers().height == 0
+    for call in (frozen.clean, lambda: frozen.prune(1, confirm=True)):
+        with pytest.raises(HomeoboxError, match="read-only"):
+            call()
