@@ -51,11 +51,12 @@ PYTHON_LAYERS = {
     "upkeep": _CATALOG | {"ingest"},
     "atlas": _FACADE,
     "atlas_query": _FACADE,
+    "fragments": _CATALOG | {"query", "ingest"},
     "torch": _FACADE,
     "dask": _FACADE,
     "cli": _FACADE | {"datasets"},
     # The package itself hands out the public names of the layers that `import homeobox` may load.
-    "homeobox": _FACADE | {"codecs", "datasets", "shard_reader"},
+    "homeobox": _FACADE | {"codecs", "datasets", "fragments", "shard_reader"},
 }
 
 # Third-party modules that only one layer may import, however late.

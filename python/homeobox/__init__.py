@@ -33,9 +33,18 @@ if TYPE_CHECKING:
         validate_feature_layout,
     )
     from homeobox.codecs import BitpackingCodec, BP128Codec
+    from homeobox.fragments import (
+        FragmentCounter,
+        FragmentResult,
+        GenomeSortedReader,
+        GenomicRange,
+        IntervalReconstructor,
+        RegionResult,
+    )
     from homeobox.ingest import (
         add_anndata_batch,
         add_csc,
+        add_fragments,
         add_from_anndata,
         add_from_mudata,
         add_layer,
@@ -72,9 +81,18 @@ _MODULE_OF = {
         "validate_feature_layout",
     ],
     "homeobox.codecs": ["BP128Codec", "BitpackingCodec"],
+    "homeobox.fragments": [
+        "FragmentCounter",
+        "FragmentResult",
+        "GenomeSortedReader",
+        "GenomicRange",
+        "IntervalReconstructor",
+        "RegionResult",
+    ],
     "homeobox.ingest": [
         "add_anndata_batch",
         "add_csc",
+        "add_fragments",
         "add_from_anndata",
         "add_from_mudata",
         "add_layer",
@@ -99,7 +117,7 @@ _MODULE_OF = {
     "homeobox.upkeep": ["PruneReport"],
 }
 _LAZY = {name: module for module, names in _MODULE_OF.items() for name in names}
-_SUBMODULES = {"codecs", "datasets", "errors", "schema"}
+_SUBMODULES = {"codecs", "datasets", "errors", "fragments", "schema"}
 
 __all__ = [
     "AtlasQuery",
@@ -112,14 +130,20 @@ __all__ = [
     "DatasetRecord",
     "DenseZarrPointer",
     "FeatureBaseSchema",
+    "FragmentCounter",
+    "FragmentResult",
+    "GenomeSortedReader",
+    "GenomicRange",
     "HomeoboxError",
     "HoxBaseSchema",
     "InternalError",
+    "IntervalReconstructor",
     "InvalidArgumentError",
     "NotFoundError",
     "OutOfRangeError",
     "PruneReport",
     "RaggedAtlas",
+    "RegionResult",
     "RustShardReader",
     "ShardReader",
     "SparseBatch",
@@ -130,6 +154,7 @@ __all__ = [
     "__version__",
     "add_anndata_batch",
     "add_csc",
+    "add_fragments",
     "add_from_anndata",
     "add_from_mudata",
     "add_layer",

@@ -11,6 +11,7 @@ from homeobox.query import QueryRequest, ReadSession
 from homeobox.query.assemble import to_anndata
 from homeobox.query.cells import check_columns, count_cells, read_obs
 from homeobox.query.counting import count_by
+from homeobox.query.fragments import FragmentResult, to_fragments
 from homeobox.query.request import checked_count, checked_join, checked_texts
 
 if TYPE_CHECKING:
@@ -211,6 +212,32 @@ class AtlasQuery:
             Stored bytes or pointers are damaged; says which.
         """
         return to_anndata(self._session, self._request)
+
+    def to_fragments(self, feature_space: str = "chromatin_accessibility") -> FragmentResult:
+        """Fragments of the selected cells, cell after cell in query order.
+
+        Returns
+        -------
+        FragmentResult
+            Chromosomes are joined over the datasets. Cells that lack the modality are left out, with a warning; if all
+            lack it, all are there and have no fragments.
+
+        Raises
+        ------
+        NotFragmentsError
+            A feature space that holds something else; also a TypeError.
+        UnknownFeatureSpaceError
+            Nobody registered the space; also a KeyError.
+        InvalidArgumentError
+            SQL that does not parse, no pointers for the space, a chromosome without global index.
+        CorruptDataError
+            Stored bytes or pointers are damaged; says which.
+
+        Notes
+        -----
+        Stage: stable. Count them in peaks with `homeobox.FragmentCounter`.
+        """
+        return to_fragments(self._session, self._request, feature_space)
 
     def to_loader(
         self,

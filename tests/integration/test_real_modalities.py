@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import anndata
 import mudata
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from small_atlas import Feature, checked_out
@@ -99,3 +101,75 @@ def test_multiome_of_an_old_h5mu_with_a_feature_space_of_the_users(tmp_path):
     assert atlas.query().count() == 1000
     assert_equal_to_source(atlas, mdata["rna"], "gene_expression")
     assert_equal_to_source(atlas, mdata["atac"], PEAKS)
+
+
+FRAGMENT_FILES = ["atac_archr_pbsmall", "atac_bpcells_mini", "atac_pbmc_multiome"]
+
+
+class AtacCell(hox.HoxBaseSchema):
+    chromatin_accessibility: SparseZarrPointer | None = None
+    barcode: str
+
+
+class Chromosome(hox.FeatureBaseSchema):
+    sequence_name: str
+
+
+def fragment_lines(path: Path) -> pl.DataFrame:
+    """Read by the plainest means."""
+    with gzip.open(path, "rt") as file:
+        rows = [line.rstrip("\n").split("\t")[:4] for line in file if not line.startswith("#")]
+    columns = dict(zip(["chrom", "start", "end", "barcode"], zip(*rows, strict=True), strict=True))
+    return pl.DataFrame(columns).with_columns(pl.col("start", "end").cast(pl.Int64))
+
+
+@pytest.mark.parametrize("name", FRAGMENT_FILES)
+def test_fragments_of_files(tmp_path, name):
+    path = DATA / f"{name}_fragments.tsv.gz"
+    source = fragment_lines(path).with_columns((pl.col("end") - pl.col("start")).alias("length"))
+    parsed = hox.fragments.parse_bed_fragments(path)
+    assert parsed.equals(source.select(pl.col(column).cast(kind) for column, kind in parsed.schema.items()))
+
+    space = "chromatin_accessibility"
+    atlas = hox.create_or_open_atlas(
+        tmp_path, "cells", AtacCell, "datasets", hox.DatasetRecord, registry_schemas={space: Chromosome}
+    )
+    order = hox.fragments.build_chrom_order(parsed)
+    atlas.register_features(space, [Chromosome(uid=f"hs-{chrom}", sequence_name=chrom) for chrom in order])
+    n_cells = source["barcode"].n_unique()
+    record = hox.DatasetRecord(zarr_group=name, feature_space=space, n_cells=n_cells)
+    assert hox.add_fragments(atlas, path, dataset_record=record) == n_cells
+    snapshot = checked_out(atlas, tmp_path)
+    assert snapshot.validate() == []
+    found = snapshot.query().to_fragments()
+    got = pl.DataFrame(
+        {
+            "chrom": pl.Series(found.chrom_names).gather(found.chromosomes),
+            "start": found.starts,
+            "length": found.lengths,
+            "barcode": pl.Series(found.obs["barcode"].to_list()).gather(
+                np.repeat(np.arange(n_cells), np.diff(found.offsets))
+            ),
+        }
+    )
+    columns = ["barcode", "chrom", "start", "length"]
+    expected = source.select(pl.col(column).cast(got.schema[column]) for column in columns)
+    assert got.select(columns).sort(columns).equals(expected.sort(columns))
+
+    reader = hox.GenomeSortedReader((snapshot.catalog.store, name), order)
+    rng = np.random.default_rng(5)
+    for row in source.sample(40, seed=5).rows(named=True):
+        begin = max(0, row["start"] + int(rng.integers(-500, 500)))
+        end = begin + int(rng.integers(1, 20_000))
+        overlap = (pl.col("chrom") == row["chrom"]) & (pl.col("start") < end) & (pl.col("end") > begin)
+        region = reader.query_region(row["chrom"], begin, end)
+        assert sorted(zip(region.starts, region.lengths, strict=True)) == sorted(
+            source.filter(overlap).select("start", "length").rows()
+        )
+
+    peaks = [hox.GenomicRange(row[0], row[1], row[1] + 5_000) for row in source.sample(200, seed=6).rows()]
+    counter = hox.FragmentCounter(peaks)
+    counts = counter.count_fragments(found).sum(axis=0)
+    for column, (chrom, begin, end) in enumerate(counter.var.itertuples(index=False)):
+        overlap = (pl.col("chrom") == chrom) & (pl.col("start") < end) & (pl.col("end") > begin)
+        assert counts[0, column] == source.filter(overlap).height

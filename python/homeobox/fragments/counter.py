@@ -1,0 +1,132 @@
+"""How many fragments of each cell overlap each of many ranges, such as peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from homeobox.errors import InvalidArgumentError
+from homeobox.query.fragments import FragmentResult
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
+    import scipy.sparse
+
+# Pairs of fragment and range that are looked at together; bounds the temporaries to some 300 MB.
+_PAIRS = 1 << 23
+
+
+@dataclass(frozen=True)
+class GenomicRange:
+    """A stretch of a chromosome, 0-based and half-open."""
+
+    chrom: str
+    start: int
+    end: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise InvalidArgumentError(
+                f"range {self.chrom}:{self.start}-{self.end}: 0 <= start <= end expected (0-based, half-open)"
+            )
+
+
+class FragmentCounter:
+    """Counts fragments in ranges, which may overlap and lie inside each other.
+
+    Stage: stable.
+
+    Parameters
+    ----------
+    ranges : iterable of GenomicRange
+        Columns of the counts are sorted by chromosome name, then start.
+    """
+
+    def __init__(self, ranges: Iterable[GenomicRange]) -> None:
+        self._ranges = sorted(ranges, key=lambda item: (item.chrom, item.start))
+        self._starts = np.array([item.start for item in self._ranges], dtype=np.int64)
+        self._ends = np.array([item.end for item in self._ranges], dtype=np.int64)
+
+    @property
+    def n_ranges(self) -> int:
+        """Number of ranges."""
+        return len(self._ranges)
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """``chrom``, ``start`` and ``end`` of each column; the index is its name, "chrom:start-end" without one."""
+        import pandas as pd
+
+        names = [item.name or f"{item.chrom}:{item.start}-{item.end}" for item in self._ranges]
+        chroms = [item.chrom for item in self._ranges]
+        return pd.DataFrame(
+            {"chrom": chroms, "start": self._starts, "end": self._ends}, index=pd.Index(names, dtype=object)
+        )
+
+    def count_fragments(self, fragments: FragmentResult) -> scipy.sparse.csr_matrix:
+        """Count, int32 CSR (cells x ranges): a fragment counts once in every range that it overlaps.
+
+        One that begins before the end of a range and ends behind its start overlaps it.
+        """
+        import scipy.sparse
+
+        n_cells = len(fragments.offsets) - 1
+        cell_of = np.repeat(np.arange(n_cells, dtype=np.int64), np.diff(fragments.offsets))
+        keys = [np.empty(0, dtype=np.int64)]
+        counts = [np.empty(0, dtype=np.int64)]
+        for chrom, begin, end in self._by_chromosome():
+            if chrom not in fragments.chrom_names:
+                continue
+            on_chrom = np.flatnonzero(fragments.chromosomes == fragments.chrom_names.index(chrom))
+            starts = fragments.starts[on_chrom].astype(np.int64)
+            ends = starts + fragments.lengths[on_chrom]
+            for rows, columns in self._overlaps(starts, ends, begin, end):
+                key, count = np.unique(cell_of[on_chrom[rows]] * self.n_ranges + columns, return_counts=True)
+                keys.append(key)
+                counts.append(count)
+        key, values = np.concatenate(keys), np.concatenate(counts).astype(np.int32)
+        rows, columns = np.divmod(key, max(1, self.n_ranges))
+        matrix = scipy.sparse.coo_matrix((values, (rows, columns)), shape=(n_cells, self.n_ranges)).tocsr()
+        matrix.sum_duplicates()
+        return matrix
+
+    def to_anndata(self, fragments: FragmentResult) -> anndata.AnnData:
+        """The counts with `obs` of the cells and `var` of the ranges."""
+        import anndata
+
+        return anndata.AnnData(self.count_fragments(fragments), obs=fragments.obs, var=self.var)
+
+    def _by_chromosome(self) -> Iterable[tuple[str, int, int]]:
+        """(chromosome, first column, column behind the last)."""
+        chroms = [item.chrom for item in self._ranges]
+        begin = 0
+        for end in range(1, len(chroms) + 1):
+            if end == len(chroms) or chroms[end] != chroms[begin]:
+                yield chroms[begin], begin, end
+                begin = end
+
+    def _overlaps(
+        self, starts: np.ndarray, ends: np.ndarray, begin: int, end: int
+    ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        """Pairs of a fragment and a column of ``begin .. end`` that overlap, in blocks."""
+        range_starts, range_ends = self._starts[begin:end], self._ends[begin:end]
+        # Ends need not ascend where ranges lie inside each other; their running maximum does. Of the ranges between
+        # the first whose maximum is behind the fragment's start and the last that begins before its end some end early.
+        lows = np.searchsorted(np.maximum.accumulate(range_ends), starts, side="right")
+        highs = np.searchsorted(range_starts, ends, side="left")
+        n_pairs = np.maximum(highs - lows, 0)
+        bounds = np.concatenate([[0], np.cumsum(n_pairs)])
+        first = 0
+        while first < len(starts):
+            last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _PAIRS, side="right")) - 1)
+            block = n_pairs[first:last]
+            rows = np.repeat(np.arange(first, last), block)
+            columns = np.arange(len(rows)) - np.repeat(bounds[first:last] - bounds[first], block) + lows[rows]
+            hit = range_ends[columns] > starts[rows]
+            yield rows[hit], begin + columns[hit]
+            first = last
