@@ -43,12 +43,15 @@ if TYPE_CHECKING:
     )
     from homeobox.ingest import (
         add_anndata_batch,
+        add_coo_batch,
         add_csc,
         add_fragments,
         add_from_anndata,
         add_from_mudata,
         add_layer,
+        deduplicate_var,
         insert_cell_records,
+        write_feature_layout,
     )
     from homeobox.loader import CsrLoader, SparseBatch
     from homeobox.schema import (
@@ -91,12 +94,15 @@ _MODULE_OF = {
     ],
     "homeobox.ingest": [
         "add_anndata_batch",
+        "add_coo_batch",
         "add_csc",
         "add_fragments",
         "add_from_anndata",
         "add_from_mudata",
         "add_layer",
+        "deduplicate_var",
         "insert_cell_records",
+        "write_feature_layout",
     ],
     "homeobox.loader": ["CsrLoader", "SparseBatch"],
     "homeobox.schema": [
@@ -153,6 +159,7 @@ __all__ = [
     "ZarrGroupSpec",
     "__version__",
     "add_anndata_batch",
+    "add_coo_batch",
     "add_csc",
     "add_fragments",
     "add_from_anndata",
@@ -161,6 +168,7 @@ __all__ = [
     "build_feature_layout_df",
     "compute_layout_uid",
     "create_or_open_atlas",
+    "deduplicate_var",
     "get_spec",
     "insert_cell_records",
     "layout_exists",
@@ -173,6 +181,7 @@ __all__ = [
     "resolve_feature_uids_to_global_indices",
     "sync_layouts_global_index",
     "validate_feature_layout",
+    "write_feature_layout",
 ]
 
 __version__: str

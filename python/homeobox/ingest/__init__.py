@@ -2,17 +2,23 @@
 
 from homeobox.ingest.anndata import add_anndata_batch, add_from_anndata
 from homeobox.ingest.cell_records import insert_cell_records
+from homeobox.ingest.coo import add_coo_batch
 from homeobox.ingest.csc import add_csc
+from homeobox.ingest.deduplicate import deduplicate_var
+from homeobox.ingest.feature_layout import write_feature_layout
 from homeobox.ingest.fragments import add_fragments
 from homeobox.ingest.layer import add_layer
 from homeobox.ingest.mudata import add_from_mudata
 
 __all__ = [
     "add_anndata_batch",
+    "add_coo_batch",
     "add_csc",
     "add_fragments",
     "add_from_anndata",
     "add_from_mudata",
     "add_layer",
+    "deduplicate_var",
     "insert_cell_records",
+    "write_feature_layout",
 ]

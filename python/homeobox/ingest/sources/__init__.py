@@ -1,6 +1,7 @@
 """Sources: where the matrix of a dataset comes from, as rows in bounded memory that can be read more than once."""
 
 from homeobox.ingest.sources.dense_as_rows import DenseAsRows
+from homeobox.ingest.sources.entries_as_rows import EntriesAsRows
 from homeobox.ingest.sources.in_memory import CsrMatrix, DenseMatrix, matrix_in_memory
 from homeobox.ingest.sources.matrix import CsrBlock, CsrSource, DenseSource, MatrixSource, check_columns
 from homeobox.ingest.sources.named_frame import with_columns
@@ -9,6 +10,7 @@ from homeobox.ingest.sources.opening import open_source
 from homeobox.ingest.sources.reading import Reading
 from homeobox.ingest.sources.rows_as_dense import RowsAsDense
 from homeobox.ingest.sources.stacked_layers import stack_layers
+from homeobox.ingest.sources.text_entries import TextEntries
 
 __all__ = [
     "CsrBlock",
@@ -17,11 +19,13 @@ __all__ = [
     "DenseAsRows",
     "DenseMatrix",
     "DenseSource",
+    "EntriesAsRows",
     "MatrixSource",
     "OpenedSource",
     "Reading",
     "RowsAsDense",
     "SourceDataset",
+    "TextEntries",
     "check_columns",
     "matrix_in_memory",
     "open_source",

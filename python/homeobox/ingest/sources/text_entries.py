@@ -45,8 +45,10 @@ class TextEntries:
             A line does not parse; says which file and what is wrong.
         """
         row, column, value = self.columns
-        names, types = self._fields()
         try:
+            names, types = self._fields()
+            if not names:
+                return
             with self._open() as lines:
                 reader = pa.csv.open_csv(
                     lines,
@@ -70,9 +72,12 @@ class TextEntries:
         return pa.input_stream(str(self.path), compression=compression)
 
     def _fields(self) -> tuple[list[str], dict[str, pa.DataType]]:
+        """Names of all fields and types of those that are read; none where the file has no entries."""
         with self._open() as lines:
             first = _line(lines, self.skip_lines)
-        n_fields = len(first.rstrip("\r\n").split(self.separator)) if first else max(_known(self.columns)) + 1
+        if not first:
+            return [], {}
+        n_fields = len(first.rstrip("\r\n").split(self.separator))
         if n_fields <= max(_known(self.columns)):
             raise InvalidArgumentError(
                 f"{self.path}: a line has {n_fields} field(s) separated by {self.separator!r}, expected at least "
