@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import zarr
 from small_atlas import Feature, checked_out
 
 import homeobox as hox
@@ -173,3 +175,57 @@ def test_fragments_of_files(tmp_path, name):
     for column, (chrom, begin, end) in enumerate(counter.var.itertuples(index=False)):
         overlap = (pl.col("chrom") == chrom) & (pl.col("start") < end) & (pl.col("end") > begin)
         assert counts[0, column] == source.filter(overlap).height
+
+
+class TileCell(hox.HoxBaseSchema):
+    image_tiles: DenseZarrPointer | None = None
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    with tarfile.open(DATA / name) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def tiles_of_tiff(folder: Path) -> np.ndarray:
+    """Channels of one image, cut into 64 tiles of 64 x 64."""
+    tifffile = pytest.importorskip("tifffile")
+    files = sorted(unpacked("image_cellprofiler_human.tiff.tar.gz", folder).rglob("*.tif"))
+    image = np.stack([tifffile.imread(file) for file in files])
+    return image.reshape(3, 8, 64, 8, 64).transpose(1, 3, 0, 2, 4).reshape(64, 3, 64, 64)
+
+
+def wells_of_tiff(folder: Path) -> np.ndarray:
+    """Two wells of two channels."""
+    tifffile = pytest.importorskip("tifffile")
+    root = unpacked("image_bbbc014_vitra.tiff.tar.gz", folder) / "bbbc014_vitra"
+    wells = ["01-A-01", "12-A-12"]
+    return np.stack([[tifffile.imread(root / f"Channel {c}-{well}-00.tif") for c in (1, 2)] for well in wells])
+
+
+def sections_of_ome_zarr(folder: Path) -> zarr.Array:
+    """Two channels as cells of 236 sections."""
+    return zarr.open_array(
+        unpacked("image_idr6001240_ome_v0.5.zarr.tar", folder) / "6001240_labels_v0.5.zarr/2", mode="r"
+    )
+
+
+def fields_of_a_plate(folder: Path) -> zarr.Array:
+    """Constant pixels, Zarr v2."""
+    return zarr.open_array(
+        unpacked("image_plate_ones_hcs_synthetic.zarr.tar", folder) / "plate_ones_mip.zarr/B/03/0/0", mode="r"
+    )
+
+
+@pytest.mark.parametrize("codec", ["bp128", "bitpacking"])
+@pytest.mark.parametrize("tiles_of", [tiles_of_tiff, wells_of_tiff, sections_of_ome_zarr, fields_of_a_plate])
+def test_images_of_files(tmp_path, tiles_of, codec):
+    tiles = tiles_of(tmp_path / "source")
+    folder = tmp_path / "atlas"
+    atlas = hox.create_or_open_atlas(folder, "cells", TileCell, "datasets", hox.DatasetRecord, registry_schemas={})
+    record = hox.DatasetRecord(zarr_group="images", feature_space="image_tiles", n_cells=tiles.shape[0])
+    assert hox.add_image_tiles(atlas, tiles, dataset_record=record, codec=codec) == tiles.shape[0]
+    assert atlas.validate() == []
+    stored, _ = hox.ShardReader((folder / "zarr_store", "images/data")).read_ranges([0], [tiles.shape[0]])
+    assert stored.dtype == tiles.dtype
+    np.testing.assert_array_equal(stored, tiles[:])

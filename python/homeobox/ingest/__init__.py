@@ -7,6 +7,7 @@ from homeobox.ingest.csc import add_csc
 from homeobox.ingest.deduplicate import deduplicate_var
 from homeobox.ingest.feature_layout import write_feature_layout
 from homeobox.ingest.fragments import add_fragments
+from homeobox.ingest.image_tiles import add_image_tiles
 from homeobox.ingest.layer import add_layer
 from homeobox.ingest.mudata import add_from_mudata
 
@@ -17,6 +18,7 @@ __all__ = [
     "add_fragments",
     "add_from_anndata",
     "add_from_mudata",
+    "add_image_tiles",
     "add_layer",
     "deduplicate_var",
     "insert_cell_records",
