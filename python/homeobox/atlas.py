@@ -487,8 +487,8 @@ class RaggedAtlas:
     def leftovers(self) -> "pl.DataFrame":
         """What writers have not finished: ``path``, ``kind``, ``bytes``, ``age_s``, ``alive``.
 
-        The kinds are "ingest", "claim", "feature-major copy", "dataset row" and "temporary file"; ``alive`` says
-        whether the writer may still be at work. Stage: experimental.
+        The kinds are "ingest", "claim" (on what is whole), "feature-major copy", "layer", "dataset row" and "temporary
+        file"; ``alive`` says whether the writer may still be at work. Stage: experimental.
         """
         return _leftovers_frame(upkeep.find_leftovers(self._opened))
 

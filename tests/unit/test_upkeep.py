@@ -251,6 +251,7 @@ def test_leftovers_are_listed_and_cleaned(atlas: hox.RaggedAtlas, root: Path) ->
     before = {key for key, _ in store.list("")}
     die(store, "ingest")
     die(store, "first/csc")
+    die(store, "second/csr/layers/tpm")
     record = hox.DatasetRecord(zarr_group="ingest", feature_space="gene_expression", n_cells=5)
     atlas.catalog.datasets.add(record)
     old, young = (root / "zarr_store" / "first" / f".hox-tmp-{name}" for name in ("old", "young"))
@@ -266,12 +267,18 @@ def test_leftovers_are_listed_and_cleaned(atlas: hox.RaggedAtlas, root: Path) ->
         ("first/csc", "feature-major copy"): False,
         ("ingest", "dataset row"): False,
         ("ingest", "ingest"): False,
+        ("second/csr/layers/tpm", "layer"): False,
     }
     ages = {row["path"]: row["age_s"] for row in found.to_dicts()}
     assert ages["first/csc"] == pytest.approx(7200, abs=60)
     assert found.filter(kind="ingest")["bytes"][0] > 10
 
-    assert {path for path, _ in kinds(atlas.clean())} == {"first/.hox-tmp-old", "first/csc", "ingest"}
+    assert {path for path, _ in kinds(atlas.clean())} == {
+        "first/.hox-tmp-old",
+        "first/csc",
+        "ingest",
+        "second/csr/layers/tpm",
+    }
     assert kinds(atlas.leftovers()) == {("first/.hox-tmp-young", "temporary file"): True}
     assert {key for key, _ in store.list("")} == before
     assert "ingest" not in atlas.catalog.datasets.by_group()

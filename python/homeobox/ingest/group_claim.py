@@ -14,7 +14,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
@@ -112,7 +113,12 @@ class GroupClaim:
 
 
 def claim_group(
-    store: _core.Store, group: str, check_free: Callable[[], object], *, replace_unclaimed: bool = False
+    store: _core.Store,
+    group: str,
+    check_free: Callable[[], object],
+    *,
+    replace_unclaimed: bool = False,
+    forget_dead: Callable[[], object] = lambda: None,
 ) -> GroupClaim:
     """Claim `group`.
 
@@ -124,6 +130,9 @@ def claim_group(
         and whole data would be removed.
     replace_unclaimed
         Objects that nobody claims are leftovers as well, unless `check_free` raises.
+    forget_dead
+        Removes what else a dead writer left, such as its dataset row. Called while nobody can claim the group, before
+        its objects and its claim go, which are what says that the rest is leftovers.
 
     Raises
     ------
@@ -135,7 +144,8 @@ def claim_group(
     key = _marker_key(group)
     existing = store.read(key)
     if existing is None:
-        objects = [found for found in store.list(f"{group}/") if not _remove_dead_cleaner(store, found[0])]
+        remove_dead_cleaner(store, group)
+        objects = store.list(f"{group}/")
         if objects and not replace_unclaimed:
             check_free()
             _refuse_foreign(store, group, objects)
@@ -148,7 +158,12 @@ def claim_group(
         except InvalidArgumentError:
             store.remove(key)  # the writer died between its commit and taking its marker away
             raise
-        _replace_dead(store, group, existing, lambda: _remove_objects(store, group, keep=_cleaning_key(group)))
+
+        def remove() -> None:
+            forget_dead()
+            _remove_objects(store, group, keep=_cleaning_key(group))
+
+        _replace_dead(store, group, existing, remove)
     claim = _new_claim(store, group)
     if replace_unclaimed:
         _remove_unclaimed(store, group, check_free, claim)
@@ -165,25 +180,40 @@ def hold_group(store: _core.Store, group: str) -> GroupClaim:
     ConflictError
         A living writer holds it, or a part of it.
     """
-    for path, marker in claims_below(store, group):
-        if is_alive(marker):
-            raise ConflictError(f"zarr group '{path}' is being written by another process: {marker.decode()}")
-    dead = store.read(_marker_key(group))
+    dead = None
+    for marker in markers_among(store, (key for key, _ in store.list(f"{group}/"))):
+        if is_alive(marker.content):
+            raise ConflictError(
+                f"zarr group '{marker.path}' is being written by another process: {marker.content.decode()}"
+            )
+        if marker.key == _marker_key(group):
+            dead = marker.content
     if dead is not None:
-        if is_alive(dead):
-            raise ConflictError(f"zarr group '{group}' is being written by another process: {dead.decode()}")
         _replace_dead(store, group, dead, lambda: store.remove(_marker_key(group)))
     return _new_claim(store, group, holds_whole_group=True)
 
 
-def claims_below(store: _core.Store, prefix: str = "") -> list[tuple[str, bytes]]:
-    """Claimed paths inside a group, or in the whole store, and the contents of their markers. One listing."""
+@dataclass(frozen=True)
+class Marker:
+    """A stored marker: who claims a path, or clears it of what a dead writer left."""
+
+    path: str
+    content: bytes
+    is_cleaner: bool
+
+    @property
+    def key(self) -> str:
+        return _cleaning_key(self.path) if self.is_cleaner else _marker_key(self.path)
+
+
+def markers_among(store: _core.Store, keys: Iterable[str]) -> list[Marker]:
+    """The markers among the keys of a listing, read."""
     found = []
-    for key, _ in store.list(f"{prefix}/" if prefix else ""):
+    for key in keys:
         path, _, name = key.rpartition("/")
-        if name == MARKER and path != prefix:
-            found.append((path, store.read(key)))
-    return [(path, marker) for path, marker in found if marker is not None]
+        if name in (MARKER, _CLEANING) and (content := store.read(key)) is not None:
+            found.append(Marker(path, content, name == _CLEANING))
+    return found
 
 
 def _new_claim(store: _core.Store, group: str, *, holds_whole_group: bool = False) -> GroupClaim:
@@ -218,10 +248,9 @@ def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], o
         raise
 
 
-def _remove_dead_cleaner(store: _core.Store, key: str) -> bool:
-    """Remove the second marker of `_replace_dead` where its process died; says whether `key` was one."""
-    if not key.endswith(_CLEANING):
-        return False
+def remove_dead_cleaner(store: _core.Store, group: str) -> bool:
+    """Remove the second marker of those who clear a group, where its process died; says whether there was one."""
+    key = _cleaning_key(group)
     cleaner = store.read(key)
     if cleaner is not None and not is_alive(cleaner):
         store.remove(key)
@@ -235,7 +264,7 @@ def _replace_dead(store: _core.Store, group: str, dead_marker: bytes, remove: Ca
     Without the second marker a slow cleaner could remove what a faster one has already begun to write.
     """
     key = _cleaning_key(group)
-    _remove_dead_cleaner(store, key)
+    remove_dead_cleaner(store, group)
     now = time.time()
     token = secrets.token_hex(8)
     if not store.create(key, _marker(token, now, now)):
@@ -271,12 +300,12 @@ def _marker(token: str, started: float, renewed: float) -> bytes:
     return json.dumps(writer).encode()
 
 
-def age_s(marker: bytes) -> float | None:
-    """Seconds since a claim was renewed; None where it does not say."""
+def age_s(marker: bytes) -> float:
+    """Seconds since a claim was renewed; not a number where it does not say."""
     try:
         return max(time.time() - float(json.loads(marker)["renewed"]), 0.0)
     except (ValueError, KeyError, TypeError):
-        return None
+        return float("nan")
 
 
 def is_alive(marker: bytes) -> bool:

@@ -13,8 +13,17 @@ from homeobox.catalog.array_store import local_path
 from homeobox.catalog.location import url_scheme
 from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.errors import ConflictError, InvalidArgumentError
-from homeobox.ingest.csc_manifest import is_listed, list_copy
-from homeobox.ingest.group_claim import MARKER, age_s, claim_group, claims_below, hold_group, is_alive
+from homeobox.ingest.csc_manifest import list_copy
+from homeobox.ingest.group_claim import (
+    MARKER,
+    age_s,
+    claim_group,
+    hold_group,
+    is_alive,
+    markers_among,
+    remove_dead_cleaner,
+)
+from homeobox.ingest.layer_manifest import is_listed, list_array
 from homeobox.ingest.pending import check_unrecorded, remove_pending
 
 _TEMPORARY = ".hox-tmp-"
@@ -32,7 +41,8 @@ class Leftover:
         Group, or file, below the array store.
     kind : str
         "ingest": claim and objects of a group without cells; "claim": a marker on something that is whole;
-        "feature-major copy": an unfinished one; "dataset row": one without cells; "temporary file".
+        "feature-major copy" and "layer": unfinished ones of a group that is whole; "dataset row": one without cells;
+        "temporary file".
     bytes : int
         What removing it frees.
     age_s : float
@@ -54,17 +64,21 @@ def find_leftovers(catalog: Catalog) -> list[Leftover]:
     rows = catalog.datasets.by_group()
     used = catalog.groups_with_cells()
     recorded = groups_of_snapshots(catalog) | used
-    claims = dict(claims_below(catalog.store))
+    markers = markers_among(catalog.store, sizes)
+    claims = {marker.path: marker.content for marker in markers if not marker.is_cleaner}
     found = []
-    for path, marker in claims.items():
-        owner = _group_of_copy(path, set(rows) | recorded)
-        if owner is not None:
-            kind = "claim" if _copy_is_whole(catalog, path, owner) else "feature-major copy"
+    for marker in markers:
+        if marker.is_cleaner and marker.path not in claims:
+            alive = is_alive(marker.content)
+            found.append(Leftover(marker.path, "claim", sizes[marker.key], age_s(marker.content), alive))
+    for path, content in claims.items():
+        part = _part_of_group(path, set(rows) | recorded)
+        if part is not None:
+            kind = "claim" if part.is_whole(catalog) else part.kind
         else:
             kind = "claim" if path in recorded else "ingest"
         n_bytes = sizes.get(f"{path}/{MARKER}", 0) if kind == "claim" else _bytes_below(sizes, path)
-        age = age_s(marker)
-        found.append(Leftover(path, kind, n_bytes, float("nan") if age is None else age, is_alive(marker)))
+        found.append(Leftover(path, kind, n_bytes, age_s(content), is_alive(content)))
     for group, row in rows.items():
         if group not in used:
             age = _seconds_since(row["created_at"])
@@ -100,30 +114,36 @@ def clean(catalog: Catalog) -> list[Leftover]:
 
 def _remove_ingest(catalog: Catalog, group: str) -> bool:
     try:
-        with claim_group(catalog.store, group, lambda: check_unrecorded(catalog, group)):
-            remove_pending(catalog, group)
+        with claim_group(
+            catalog.store,
+            group,
+            lambda: check_unrecorded(catalog, group),
+            forget_dead=lambda: remove_pending(catalog, group),
+        ):
+            pass
     except InvalidArgumentError:
         return False  # whole after all: then its marker is gone now
     return True
 
 
 def _remove_claim(catalog: Catalog, path: str) -> bool:
-    owner = _group_of_copy(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
-    if owner is not None:
-        for layer in _layers_of_copy(catalog, owner):
-            if not is_listed(catalog.store, owner, layer):
-                list_copy(catalog.store, owner, [])
+    part = _part_of_group(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
+    if part is not None:
+        part.list_in_manifest(catalog)  # whoever made it may not have lived to do so
+    remove_dead_cleaner(catalog.store, path)
     with hold_group(catalog.store, path):
         pass
     return True
 
 
-def _remove_copy(catalog: Catalog, path: str) -> bool:
-    commit_key = _commit_key_of_copy(path)
+def _remove_part(catalog: Catalog, path: str) -> bool:
+    part = _part_of_group(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
+    if part is None:
+        return False  # its group was deleted since it was listed
 
     def check_missing() -> None:
-        if catalog.store.size(commit_key) is not None:
-            raise InvalidArgumentError(f"the feature-major copy '{path}' is whole")
+        if part.is_whole(catalog):
+            raise InvalidArgumentError(f"'{path}' is whole")
 
     try:
         with claim_group(catalog.store, path, check_missing):
@@ -152,34 +172,46 @@ def _remove_file(catalog: Catalog, path: str) -> bool:
 _REMOVE = {
     "ingest": _remove_ingest,
     "claim": _remove_claim,
-    "feature-major copy": _remove_copy,
+    "feature-major copy": _remove_part,
+    "layer": _remove_part,
     "dataset row": _remove_row,
     "temporary file": _remove_file,
 }
 
 
-def _group_of_copy(path: str, groups: set[str]) -> str | None:
-    """The group whose feature-major copy, or a layer of it, a claimed path is."""
-    group, inside, layer = path.rpartition("/csc/layers/")
-    if not inside:
-        group, inside, layer = path.rpartition("/csc")
-        if layer:
-            return None
-    return group if inside and group in groups else None
+@dataclass(frozen=True)
+class _Part:
+    """What is added to a group after its ingest, under a claim of its own: there if and only if its document is."""
+
+    group: str
+    name: str
+
+    @property
+    def kind(self) -> str:
+        return "feature-major copy" if self._is_copy else "layer"
+
+    @property
+    def _is_copy(self) -> bool:
+        return self.name == "csc" or self.name.startswith("csc/")
+
+    def is_whole(self, catalog: Catalog) -> bool:
+        document = "csc/indptr/zarr.json" if self.name == "csc" else f"{self.name}/zarr.json"
+        return catalog.store.size(f"{self.group}/{document}") is not None
+
+    def list_in_manifest(self, catalog: Catalog) -> None:
+        if self._is_copy:
+            list_copy(catalog.store, self.group, [])
+        elif not is_listed(catalog.store, self.group, self.name):
+            list_array(catalog.store, self.group, self.name, [])
 
 
-def _commit_key_of_copy(path: str) -> str:
-    return f"{path}/indptr/zarr.json" if path.endswith("/csc") else f"{path}/zarr.json"
-
-
-def _copy_is_whole(catalog: Catalog, path: str, owner: str) -> bool:
-    return catalog.store.size(_commit_key_of_copy(path)) is not None and owner != path
-
-
-def _layers_of_copy(catalog: Catalog, group: str) -> list[str]:
-    prefix = f"{group}/csc/layers/"
-    parts = [key[len(prefix) :].split("/") for key, _ in catalog.store.list(prefix)]
-    return sorted(names[0] for names in parts if len(names) == 2 and names[1] == "zarr.json")
+def _part_of_group(path: str, groups: set[str]) -> _Part | None:
+    """The part that a claimed path is, or None where it is a group of its own."""
+    parts = path.split("/")
+    for depth in range(1, len(parts)):
+        if "/".join(parts[:depth]) in groups:
+            return _Part("/".join(parts[:depth]), "/".join(parts[depth:]))
+    return None
 
 
 def _bytes_below(sizes: dict[str, int], path: str) -> int:
