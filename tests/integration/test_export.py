@@ -44,7 +44,7 @@ def sources() -> list[Dataset]:
         Dataset("study/rna64", counts(20, "int64"), GENES[:9:-1][:20], obs[:60]),
         Dataset("floats", counts(40, "float32"), GENES, obs),
         Dataset("bytes", counts(12, "uint8"), GENES[3:15], obs),
-        Dataset("protein", rng.normal(size=(60, 3)).astype("float32"), ["p2", "p0", "p1"], obs, "protein_abundance"),
+        Dataset("protein", rng.poisson(5, (60, 3)).astype("float32"), ["p2", "p0", "p1"], obs, "protein_abundance"),
         Dataset("zeros", np.zeros((60, 2), "float32"), ["p1", "p2"], obs, "protein_abundance"),
     ]
 

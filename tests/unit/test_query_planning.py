@@ -104,7 +104,7 @@ def registry(global_index: list[int | None]) -> pl.DataFrame:
 def test_var_rows_are_found_by_global_index(indices):
     frame = registry(indices)
     expected = {i: uid for i, uid in zip(indices, frame["uid"], strict=True) if i is not None}
-    var = VarFrame(frame)
+    var = VarFrame(frame.to_arrow())
     wanted = np.array(sorted(expected)[1:3], dtype=np.int32)
     assert var.take(wanted).index.tolist() == [expected[i] for i in wanted]
     assert var.take(wanted)["global_index"].tolist() == wanted.tolist()
@@ -115,7 +115,7 @@ def test_var_rows_are_found_by_global_index(indices):
 
 
 def test_frames_do_not_share_values():
-    var = VarFrame(registry([0, 1]))
+    var = VarFrame(registry([0, 1]).to_arrow())
     first = var.take(np.array([0, 1]))
     first.loc["g0", "symbol"] = "changed"
     assert var.take(np.array([0, 1]))["symbol"].tolist() == ["G0", "G1"]

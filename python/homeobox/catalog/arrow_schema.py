@@ -1,8 +1,9 @@
 """From a pydantic row class to the Arrow schema of its table, and back to the pointer columns of a table.
 
 The rules are those of lancedb's adapter as FORMAT.md states them: field order is column order, ``X | None`` is the
-only thing that makes a column nullable, no metadata. It is written out here because importing lancedb takes two
-seconds and a checkout has to compare a class with its table; a test holds the two together.
+only thing that makes a column nullable, no metadata but what `homeobox.schema.column` records. It is written out here
+because importing lancedb takes two seconds and a checkout has to compare a class with its table; a test holds the two
+together.
 """
 
 import datetime
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from homeobox.errors import InvalidArgumentError
-from homeobox.schema import DenseZarrPointer, PointerField, PointerKind, SparseZarrPointer
+from homeobox.schema import ColumnInfo, DenseZarrPointer, PointerField, PointerKind, SparseZarrPointer
 from homeobox.schema.pointers import split_optional
 
 _SCALARS: dict[Any, pa.DataType] = {
@@ -54,7 +55,8 @@ def _field(row_class: type[BaseModel], name: str, info: FieldInfo) -> pa.Field:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     # lancedb's Vector(n) types say themselves whether their column may hold nulls.
     vector_nullable = members[0].nullable() if _is_vector(members[0]) else False
-    return pa.field(name, _data_type(members[0], where, extra), nullable=nullable or vector_nullable)
+    kind = _data_type(members[0], where, extra)
+    return pa.field(name, kind, nullable or vector_nullable, metadata=ColumnInfo.of_field(info).to_metadata())
 
 
 def _is_vector(annotation: Any) -> bool:

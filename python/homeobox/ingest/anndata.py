@@ -137,6 +137,7 @@ def add_from_anndata(
             found.matrix,
             with_columns(found.obs, obs, "obs"),
             with_feature_uids(with_columns(found.var, var, "var"), feature_uids),
+            found.obsm,
         )
         plan = plan_dataset(catalog, described, feature_space, list(wanted), dataset_record, options)
         return write_dataset(catalog, plan)

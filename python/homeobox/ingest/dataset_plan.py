@@ -14,7 +14,7 @@ from homeobox.ingest.dense_writer import DensePlan, plan_dense
 from homeobox.ingest.encoding import Encoding, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids
 from homeobox.ingest.group_name import check_group_name, check_not_nested
-from homeobox.ingest.obs_columns import convert_obs
+from homeobox.ingest.obs_columns import convert_cells
 from homeobox.ingest.pending import is_pending
 from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, SourceDataset
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
@@ -113,7 +113,7 @@ def plan_dataset(
         )
     registry = catalog.registry(feature_space)
     layout_uid, layout = layout_rows(read_feature_uids(source.var), registry)
-    obs = convert_obs(source.obs, obs_fields(catalog), cell_schema.model_fields)
+    obs = convert_cells(source.obs, source.obsm, obs_fields(catalog), cell_schema.model_fields)
     matrix, arrays = _plan_arrays(spec, layers, matrix, encoding, by_expression, options.whole_counts)
     return DatasetPlan(
         spec=spec,

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from homeobox.errors import UnsupportedError
 from homeobox.query.cells import read_cells
+from homeobox.query.frame_columns import vectors
 from homeobox.query.modality import ModalityPlan, active_fields, plan_modality, read_layer
 from homeobox.query.obs_frame import obs_frame
 from homeobox.query.request import QueryRequest
@@ -55,19 +56,25 @@ def to_anndata(session: ReadSession, request: QueryRequest) -> anndata.AnnData:
 def _obs_only(obs: pa.Table) -> anndata.AnnData:
     import anndata
 
-    return anndata.AnnData(obs=obs_frame(obs))
+    return anndata.AnnData(obs=obs_frame(obs), obsm=_obsm(obs))
 
 
 def _assemble(session: ReadSession, plan: ModalityPlan, obs: pa.Table) -> anndata.AnnData:
     import anndata
 
     first, *others = plan.layers
+    registry, columns = session.var_frame(plan.spec.feature_space), plan.features.global_index
     return anndata.AnnData(
         X=read_layer(session, plan, first),
         obs=obs_frame(obs),
-        var=session.var_frame(plan.spec.feature_space).take(plan.features.global_index),
+        var=registry.take(columns),
         layers={layer: read_layer(session, plan, layer) for layer in others},
-        varm={"measured": plan.features.measured()},
-        obsm={"layout": plan.layout_of_cell[:, np.newaxis]},
+        varm={**registry.take_vectors(columns), "measured": plan.features.measured()},
+        obsm={**_obsm(obs), "layout": plan.layout_of_cell[:, np.newaxis]},
         uns={"layouts": np.array(plan.features.layouts, dtype=object)},
     )
+
+
+def _obsm(obs: pa.Table) -> dict[str, np.ndarray]:
+    """Vector columns; one that is called like what a result says itself gets another name."""
+    return {"layout_vector" if key == "layout" else key: matrix for key, matrix in vectors(obs).items()}

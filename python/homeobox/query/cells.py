@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.types as pat
 
+from homeobox.catalog.arrow_schema import pointer_fields_of_table
 from homeobox.errors import InvalidArgumentError
 from homeobox.query.pointers import PointerColumns, pointer_columns, read_pointers
 from homeobox.query.request import QueryRequest
@@ -26,9 +27,11 @@ class CellSelection:
     pointers: list[PointerColumns]
 
 
-def obs_columns(catalog: Catalog, request: QueryRequest) -> list[str]:
-    """Columns that describe a cell: no structs (pointers are structs), none that are internal to Lance."""
-    names = [field.name for field in catalog.cells_schema if not pat.is_struct(field.type)]
+def obs_columns(catalog: Catalog, request: QueryRequest, with_structs: bool = False) -> list[str]:
+    """Columns that describe a cell: no pointers, none that are internal to Lance, and structs only if asked for."""
+    pointers = pointer_fields_of_table(catalog.cells_schema)
+    fields = [field for field in catalog.cells_schema if field.name not in pointers]
+    names = [field.name for field in fields if with_structs or not pat.is_struct(field.type)]
     names = [name for name in names if not name.startswith("_")]
     if request.columns is None:
         return names
@@ -55,7 +58,7 @@ def read_obs(catalog: Catalog, request: QueryRequest) -> pa.Table:
 
 def read_cells(catalog: Catalog, request: QueryRequest, fields: Sequence[PointerField]) -> CellSelection:
     """Obs columns of the selected cells and their pointers of `fields`."""
-    obs = obs_columns(catalog, request)
+    obs = obs_columns(catalog, request, with_structs=True)
     nested = [column for field in fields for column in pointer_columns(field)]
     table = _scan(catalog, request, [*obs, *nested])
     return CellSelection(table.select(obs), [read_pointers(table, field) for field in fields])

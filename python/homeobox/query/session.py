@@ -72,7 +72,7 @@ class ReadSession:
 
     def var_frame(self, feature_space: str) -> VarFrame:
         """Annotation of the registry's features."""
-        return self._var_frames.get((feature_space,), lambda: VarFrame(self.catalog.registry(feature_space).frame()))
+        return self._var_frames.get((feature_space,), lambda: VarFrame(self.catalog.registry(feature_space).arrow()))
 
 
 class _Recent(Generic[Value]):

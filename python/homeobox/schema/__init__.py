@@ -8,6 +8,7 @@ from homeobox.schema.base import (
     FeatureLayout,
     HoxBaseSchema,
 )
+from homeobox.schema.columns import ColumnInfo, column
 from homeobox.schema.pointers import (
     DenseZarrPointer,
     InvalidPointerFieldError,
@@ -33,6 +34,7 @@ from homeobox.schema.spaces import (
     registered_feature_spaces,
 )
 from homeobox.schema.uids import compute_layout_uid, make_stable_uid, make_uid
+from homeobox.schema.vector import Vector
 
 __all__ = [
     "AUTO_FIELDS",
@@ -43,6 +45,7 @@ __all__ = [
     "PROTEIN_ABUNDANCE_SPEC",
     "ArraySpec",
     "AtlasVersionRecord",
+    "ColumnInfo",
     "DTypeKind",
     "DatasetRecord",
     "DenseZarrPointer",
@@ -55,8 +58,10 @@ __all__ = [
     "PointerKind",
     "SparseZarrPointer",
     "UnknownFeatureSpaceError",
+    "Vector",
     "ZarrGroupSpec",
     "ZarrPointer",
+    "column",
     "compute_layout_uid",
     "get_spec",
     "make_stable_uid",

@@ -4,12 +4,18 @@ Plain pydantic: a class here says names, types and order of columns (base-class 
 into an Arrow schema. Nothing here touches a table.
 """
 
+from __future__ import annotations
+
 import datetime
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from homeobox.errors import InvalidArgumentError
+from homeobox.schema.columns import ColumnInfo
+from homeobox.schema.derive import NameTable, fields_of_frame, fields_of_obsm, new_class, optional_field, plain_values
 from homeobox.schema.pointers import (
     DenseZarrPointer,
     InvalidPointerFieldError,
@@ -18,6 +24,10 @@ from homeobox.schema.pointers import (
 )
 from homeobox.schema.spaces import registered_feature_spaces
 from homeobox.schema.uids import make_uid
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
 
 #: Columns of the cell table that an ingest fills itself; users' obs need not have them.
 AUTO_FIELDS = frozenset({"uid", "dataset_uid"})
@@ -53,8 +63,70 @@ class HoxBaseSchema(BaseModel):
             return  # a forward reference is still open; the atlas checks again when it is built with the class
         check_pointer_names(cls)
 
+    @classmethod
+    def from_anndata(
+        cls,
+        adata: anndata.AnnData,
+        name: str = "CellSchema",
+        *,
+        pointers: Mapping[str, type] | None = None,
+        obs_names: str | None = None,
+        obsm: Mapping[str, str] | Sequence[str] | bool | None = None,
+    ) -> type[Self]:
+        """Derive a schema class whose fields are the columns of `adata.obs`.
+
+        Parameters
+        ----------
+        adata : AnnData
+            Where the columns, their types and their categories are taken from.
+        name : str
+            Of the new class.
+        pointers : dict, optional
+            Feature space -> pointer class. Default: ``gene_expression``, sparse, unless the class has pointers.
+        obs_names : str, optional
+            Column that takes the names of the cells.
+        obsm : dict, list or True, optional
+            Matrices that become `Vector` columns: ``{"X_pca": "pca"}``, ``["X_pca"]``, or True for all.
+
+        Returns
+        -------
+        type
+            A subclass of this class. Every field may be None, so that other datasets fit the same atlas.
+
+        Raises
+        ------
+        InvalidArgumentError
+            `obs_names` is the name of a column with other values, or a matrix of obsm cannot be a vector column.
+
+        Notes
+        -----
+        Categories come back in their order; a number comes back as int64 or float64. A name such as ``n.umi`` becomes
+        ``n_umi`` and is found again by an ingest. A column that no table can hold (durations, mixed objects) is named
+        in a warning. Stage: experimental.
+
+        Examples
+        --------
+        >>> CellSchema = HoxBaseSchema.from_anndata(adata, obs_names="barcode", obsm=True)  # doctest: +SKIP
+        """
+        if pointers is None:
+            pointers = {} if pointer_fields(cls) else {"gene_expression": SparseZarrPointer}
+        fields: dict[str, Any] = {space: (kind | None, None) for space, kind in pointers.items()}
+        names = NameTable(cls, [*fields, *([] if obs_names is None else [obs_names])])
+        obs = adata.obs
+        if obs_names is not None:
+            if obs_names in obs.columns and obs[obs_names].astype(str).tolist() != adata.obs_names.tolist():
+                raise InvalidArgumentError(
+                    f"obs_names='{obs_names}': adata.obs has a column of this name whose values are not its obs_names"
+                )
+            fields[obs_names] = optional_field(str, obs_names=True)
+            obs = obs.drop(columns=obs_names, errors="ignore")
+        declared = [column for column in obs.columns if column in cls.model_fields and column not in AUTO_FIELDS]
+        fields |= fields_of_frame(obs.drop(columns=declared), names, "obs")
+        fields |= fields_of_obsm(adata.obsm, obsm, names)
+        return new_class(name, cls, fields)
+
     @model_validator(mode="after")
-    def _some_pointer_is_set(self) -> "HoxBaseSchema":
+    def _some_pointer_is_set(self) -> HoxBaseSchema:
         if not any(
             isinstance(getattr(self, name), SparseZarrPointer | DenseZarrPointer) for name in type(self).model_fields
         ):
@@ -93,6 +165,71 @@ class FeatureBaseSchema(BaseModel):
 
     uid: str = Field(default_factory=make_uid)
     global_index: int | None = None
+
+    @classmethod
+    def from_var(cls, var: pd.DataFrame, uid: str | None = None, name: str = "FeatureSchema") -> type[Self]:
+        """Derive a schema class whose fields are the columns of `var`.
+
+        Parameters
+        ----------
+        var : pandas.DataFrame
+            Where the columns, their types and their categories are taken from.
+        uid : str, optional
+            Column that identifies a feature, the same in every dataset, such as an Ensembl id. Default: the index.
+        name : str
+            Of the new class.
+
+        Returns
+        -------
+        type
+            A subclass of this class, whose :meth:`features_from_var` makes the rows to register.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There is no column `uid`.
+
+        Examples
+        --------
+        >>> Gene = FeatureBaseSchema.from_var(adata.var, uid="gene_ids")  # doctest: +SKIP
+        >>> atlas.register_features("gene_expression", Gene.features_from_var(adata.var))  # doctest: +SKIP
+        """
+        if uid is not None and uid not in var.columns:
+            raise InvalidArgumentError(f"var has no column '{uid}', it has {list(var.columns)}")
+        names = NameTable(cls)
+        # The columns that an ingest or a query adds say nothing about the feature itself.
+        own = [column for column in var.columns if column not in (uid, "uid", "global_index", "global_feature_uid")]
+        own = [column for column in own if column not in cls.model_fields]
+        fields = fields_of_frame(var[own], names, "var")
+        if uid is not None:
+            extra = ColumnInfo(source=uid).to_extra()
+            fields = {"uid": (str, Field(default_factory=make_uid, json_schema_extra=extra)), **fields}
+        return new_class(name, cls, fields)
+
+    @classmethod
+    def features_from_var(cls, var: pd.DataFrame) -> list[Self]:
+        """The features of `var`, in its order, for `register_features`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A column is missing that the class requires, or a uid is missing or not text.
+        """
+        columns: dict[str, list[Any]] = {}
+        for name, info in cls.model_fields.items():
+            source = ColumnInfo.of_field(info).source
+            found = next((key for key in (source, name) if key is not None and key in var.columns), None)
+            if name == "uid" and found is None:
+                columns[name] = var.index.tolist()
+            elif found is not None and name != "global_index":
+                columns[name] = plain_values(var[found])
+            elif info.is_required():
+                raise InvalidArgumentError(f"var has no column '{name}', which {cls.__name__} requires")
+        other = next((uid for uid in columns["uid"] if not isinstance(uid, str) or not uid), None)
+        if other is not None or None in columns["uid"]:
+            raise InvalidArgumentError(f"the uids of features must be text, found {other!r}")
+        rows = zip(*columns.values(), strict=True)
+        return [cls(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 class DatasetRecord(BaseModel):

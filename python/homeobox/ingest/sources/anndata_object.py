@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.sources.hdf5_matrix import hdf5_matrix
@@ -57,6 +58,9 @@ class AnnDataSource(OpenedSource):
 
     def var(self, place: str) -> pd.DataFrame:
         return self._adata.raw.var if place == "raw/X" else self._adata.var
+
+    def obsm(self) -> Mapping[str, Any]:
+        return dict(self._adata.obsm)
 
     def close(self) -> None:
         pass  # the file of a backed object is the caller's

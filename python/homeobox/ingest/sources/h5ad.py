@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeobox.ingest.sources.h5ad_frames import read_frame
 from homeobox.ingest.sources.hdf5_matrix import hdf5_matrix
@@ -39,6 +40,12 @@ class H5adSource(OpenedSource):
         if place == "raw/X":
             key = "raw.var" if "raw.var" in self._file else "raw/var"
         return read_frame(self._file, key, self.name)
+
+    def obsm(self) -> Mapping[str, Any]:
+        group = self._file.get("obsm")
+        if not hasattr(group, "items"):
+            return {}  # there is none, or in an old encoding, in which it is a table
+        return {key: values for key, values in group.items() if getattr(values, "ndim", 0) == 2}
 
     def close(self) -> None:
         self._file.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.sources.matrix import CsrSource, DenseSource
@@ -28,12 +28,15 @@ class SourceDataset:
         One layer for each that is to be stored.
     obs, var
         One row per cell, one per feature of `matrix`.
+    obsm
+        Further matrices with a row per cell, or what gives them when NumPy asks for an array.
     """
 
     name: str
     matrix: CsrSource | DenseSource
     obs: pd.DataFrame
     var: pd.DataFrame
+    obsm: Mapping[str, Any] = field(default_factory=dict)
 
 
 class OpenedSource(ABC):
@@ -55,6 +58,10 @@ class OpenedSource(ABC):
     @abstractmethod
     def var(self, place: str) -> pd.DataFrame:
         """The features of a matrix, which those of raw have of their own."""
+
+    def obsm(self) -> Mapping[str, Any]:
+        """Further matrices with a row per cell; none in most kinds of files."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:
@@ -96,4 +103,4 @@ def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) 
                 f"{matrix.name} is {matrix.shape[0]} x {matrix.shape[1]}, but {axis} of {source.name} has "
                 f"{len(frame)} rows"
             )
-    return SourceDataset(source.name, matrix, obs, var)
+    return SourceDataset(source.name, matrix, obs, var, source.obsm())
