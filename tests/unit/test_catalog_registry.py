@@ -14,7 +14,7 @@ from lance.dataset import MergeInsertBuilder
 
 import homeobox as hox
 from homeobox.catalog import Registry
-from homeobox.errors import NotFoundError
+from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.schema import SparseZarrPointer
 
 
@@ -268,3 +268,25 @@ def test_uids_with_quotes_are_only_text(atlas: hox.RaggedAtlas) -> None:
     found = atlas.find_datasets_with_features(uids, "gene_expression")
     assert sorted(found["global_feature_uid"].to_list()) == sorted(uids[:3])
     assert found["zarr_group"].to_list() == ["it's"] * 3
+
+
+def test_a_lazy_frame_is_registered_too(atlas: hox.RaggedAtlas) -> None:
+    frame = pl.LazyFrame({"uid": ["a", "b"], "symbol": ["A", "B"]})
+    assert atlas.register_features("gene_expression", frame) == 2
+    joined = atlas.join_feature_metadata(pl.DataFrame({"feature": ["b", "a"]}), "gene_expression", "symbol")
+    assert joined["symbol"].to_list() == ["B", "A"]
+
+
+def test_mistakes_of_the_caller_are_told_as_such(registry: Registry) -> None:
+    table = registry.table
+    wrong = pa.table({"nope": [1]})
+    for call in (
+        lambda: table.scan(["nope"]),
+        lambda: table.count("no sql"),
+        lambda: table.delete("no sql"),
+        lambda: table.insert_missing(["uid"], wrong),
+        lambda: table.update_matching(["uid"], wrong),
+        lambda: table.append(wrong),
+    ):
+        with pytest.raises(InvalidArgumentError, match="table 'gene_expression_registry': "):
+            call()

@@ -150,12 +150,14 @@ class Table:
     def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append rows of exactly the table's schema, in one commit."""
         self._refuse_if_pinned("append to")
+        self._refuse_other_columns(rows, whole_rows=True)
         with self._write_errors():
             self._dataset = lance.write_dataset(rows, self.dataset, mode="append")
 
     def insert_missing(self, on: list[str], rows: pa.Table) -> int:
         """Insert the rows whose key is not in the table yet, in one commit; returns how many."""
         self._refuse_if_pinned("insert into")
+        self._refuse_other_columns(rows, whole_rows=True)
         with self._write_errors():
             merge = self.dataset.merge_insert(on).when_not_matched_insert_all()
             return int(merge.execute(rows)["num_inserted_rows"])
@@ -166,6 +168,7 @@ class Table:
         For values that are right whoever commits in between; others need :meth:`update_computed`.
         """
         self._refuse_if_pinned("update")
+        self._refuse_other_columns(rows, whole_rows=False)
         with self._write_errors():
             merge = self.dataset.merge_insert(on).when_matched_update_all()
             return int(merge.execute(rows)["num_updated_rows"])
@@ -308,6 +311,8 @@ class Table:
         """Delete the rows that match, in one commit."""
         self._refuse_if_pinned("delete from")
         with self._write_errors():
+            # Lance's delete reports a mistake in the SQL as OSError, a scan as the ValueError that it is.
+            self.dataset.scanner(columns=[], with_row_id=True, filter=where).explain_plan()
             self.dataset.delete(where)
 
     def compact(self) -> None:
@@ -361,6 +366,12 @@ class Table:
                 f"cannot {verb} table '{self.name}': this atlas is checked out at a snapshot and read-only. "
                 "RaggedAtlas.open gives a writable handle"
             )
+
+    def _refuse_other_columns(self, rows: pa.Table | pa.RecordBatchReader, *, whole_rows: bool) -> None:
+        """Lance reports a column too many or too few as it reports a failing disk."""
+        found, expected = rows.schema.names, self.schema.names
+        if set(found) - set(expected) or (whole_rows and set(expected) - set(found)):
+            raise InvalidArgumentError(f"table '{self.name}': expected columns {expected}, found {found}")
 
     @contextlib.contextmanager
     def _caller_errors(self) -> Iterator[None]:
