@@ -64,7 +64,7 @@ def write_h5ad_dense_chunked(matrix: sp.csr_matrix, folder: Path) -> Path:
     with h5py.File(path, "r+") as file:
         values = file["X"][()]
         del file["X"]
-        file.create_dataset("X", data=values, chunks=(2, 2), compression="lzf")
+        file.create_dataset("X", data=values, chunks=tuple(min(2, size) for size in values.shape), compression="lzf")
     return path
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
+
 import anndata
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import source_files
 
 from homeobox.errors import InvalidArgumentError
-from homeobox.ingest.sources import CsrMatrix, CsrSource, DenseAsRows, DenseMatrix, RowsAsDense, matrix_in_memory
+from homeobox.ingest.sources import (
+    CsrMatrix,
+    CsrSource,
+    DenseAsRows,
+    DenseMatrix,
+    Reading,
+    RowsAsDense,
+    matrix_in_memory,
+    open_source,
+)
+from homeobox.ingest.sources.hdf5_array import Hdf5Array
 from homeobox.ingest.survey import survey_rows
 
 DENSE = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4]], dtype=np.float32)
@@ -20,10 +34,15 @@ def read_matrix(adata: anndata.AnnData, block_elements: int = 1 << 22):
 
 def rebuilt(matrix: CsrSource, layer: int = 0) -> sp.csr_matrix:
     """What the blocks of a source add up to, entry by entry."""
-    blocks = list(matrix.blocks())
-    indices = np.concatenate([block.indices[block.entries] for block in blocks]).astype(np.int64)
-    data = np.concatenate([block.layers[layer][block.entries] for block in blocks])
-    lengths = np.concatenate([np.diff(block.indptr) for block in blocks])
+    parts = [  # copies, since a block is gone when the next one is asked for
+        (
+            block.indices[block.entries].astype(np.int64),
+            block.layers[layer][block.entries].copy(),
+            np.diff(block.indptr),
+        )
+        for block in matrix.blocks()
+    ]
+    indices, data, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
     np.testing.assert_array_equal(np.diff(matrix.indptr), lengths)
     return sp.csr_matrix((data, indices, matrix.indptr), shape=matrix.shape)
 
@@ -120,3 +139,32 @@ def test_half_precision_is_widened_exactly():
     read = read_matrix(anndata.AnnData(values)).values
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, values)
+
+
+@pytest.mark.parametrize("write", [source_files.write_h5ad_csr, source_files.write_h5ad_contiguous])
+def test_a_file_that_shrinks_is_an_error(tmp_path, write):
+    counts = sp.random(3000, 40, 0.5, format="csr", dtype=np.float32)
+    path = write(counts, tmp_path)
+    with open_source(path, Reading(1 << 20)) as opened:
+        matrix = opened.matrix("X")
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(InvalidArgumentError, match="the file ends at byte"):
+            survey_rows(matrix, ["tpm"])
+
+
+def test_arrays_in_pieces(tmp_path, rng):
+    """Chunks that lie anywhere in the file, in any order and at any byte."""
+    values = rng.integers(0, 1 << 30, 1000).astype(np.int32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["odd"] = np.zeros(3, np.uint8)
+        dataset = file.create_dataset("values", (1000,), np.int32, chunks=(64,))
+        for begin in rng.permutation(np.arange(0, 1000, 64)):
+            dataset[begin : begin + 64] = values[begin : begin + 64]
+            file.create_dataset(f"odd{begin}", data=np.zeros(int(begin) % 13 + 1, np.uint8))
+        file.create_dataset("holes", (1000,), np.int32, chunks=(64,))[100:200] = values[100:200]
+    with h5py.File(tmp_path / "a.h5") as file:
+        array, holes = Hdf5Array(file["values"], "values"), Hdf5Array(file["holes"], "holes")
+        for begin, end in np.sort(rng.integers(0, 1001, (50, 2)), axis=1).tolist():
+            np.testing.assert_array_equal(array.read(begin, end), values[begin:end])
+            expected = np.where((np.arange(begin, end) >= 100) & (np.arange(begin, end) < 200), values[begin:end], 0)
+            np.testing.assert_array_equal(holes.read(begin, end), expected)

@@ -20,6 +20,7 @@ from homeobox.ingest.sources.matrix import (
     row_ranges,
     stored_dtype,
 )
+from homeobox.ingest.sources.read_ahead import read_ahead
 from homeobox.ingest.sources.reading import Reading
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ class Hdf5Rows(CsrSource):
         self._block_elements = reading.block_elements
 
     def blocks(self) -> Iterator[CsrBlock]:
-        for begin, end in row_ranges(self.indptr, self._block_elements):
-            first, last = int(self.indptr[begin]), int(self.indptr[end])
-            indices = self._indices.read(first, last)
-            data = plain_values(self._data.read(first, last), self.name)
-            indices = indices.astype(indices.dtype.newbyteorder("="), copy=False)
-            yield CsrBlock(self.indptr[begin : end + 1] - first, indices, (data,))
+        for begin, end, indices, data in read_ahead(self._read, row_ranges(self.indptr, self._block_elements)):
+            yield CsrBlock(self.indptr[begin : end + 1] - self.indptr[begin], indices, (data,))
+
+    def _read(self, rows: tuple[int, int], slot: int) -> tuple[int, int, np.ndarray, np.ndarray]:
+        begin, end = rows
+        first, last = int(self.indptr[begin]), int(self.indptr[end])
+        indices = self._indices.read(first, last, slot)
+        data = plain_values(self._data.read(first, last, slot), self.name)
+        return begin, end, indices.astype(indices.dtype.newbyteorder("="), copy=False), data
 
 
 class Hdf5Dense(DenseSource):

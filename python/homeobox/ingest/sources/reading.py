@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 
-from homeobox.ingest.sources.matrix import BLOCK_ELEMENTS
+# So many entries stay in the cache while they are checked or renumbered, and are work for all threads.
+_BLOCK_ELEMENTS = 1 << 19
 
 # An entry of a block costs up to 16 bytes as read, as much again reordered, the buffers of the shards on their way,
 # and the same for the block before, which is still being encoded. The rest of the budget is row bounds and obs.
@@ -29,8 +30,8 @@ class Reading:
 
     @property
     def block_elements(self) -> int:
-        """Entries of one block: whole megabytes, or less where the budget is small."""
-        return max(1 << 12, min(BLOCK_ELEMENTS, self.memory_bytes // _BYTES_PER_BLOCK_ELEMENT))
+        """Entries of one block; fewer where the budget is small."""
+        return max(1 << 12, min(_BLOCK_ELEMENTS, self.memory_bytes // _BYTES_PER_BLOCK_ELEMENT))
 
     @property
     def scratch(self) -> str:

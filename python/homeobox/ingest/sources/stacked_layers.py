@@ -101,10 +101,11 @@ class _RowReader:
             taken = min(n_rows, self._block.n_rows - self._row)
             indptr = self._block.indptr
             entries = slice(int(indptr[self._row]), int(indptr[self._row + taken]))
-            indices.append(self._block.indices[entries])
-            layers.append([values[entries] for values in self._block.layers])
             self._row += taken
             n_rows -= taken
+            kept = np.copy if n_rows else np.asarray  # a block is gone when the next one is asked for
+            indices.append(kept(self._block.indices[entries]))
+            layers.append([kept(values[entries]) for values in self._block.layers])
         return _joined(indices), [_joined(parts) for parts in zip(*layers, strict=True)]
 
 
@@ -122,9 +123,11 @@ class _DenseReader:
             if not self._block or self._row == len(self._block[0]):
                 self._block, self._row = next(self._blocks), 0
             taken = min(n_rows, len(self._block[0]) - self._row)
-            layers.append([values[self._row : self._row + taken] for values in self._block])
+            rows = slice(self._row, self._row + taken)
             self._row += taken
             n_rows -= taken
+            kept = np.copy if n_rows else np.asarray
+            layers.append([kept(values[rows]) for values in self._block])
         return [_joined(parts) for parts in zip(*layers, strict=True)]
 
 
