@@ -11,11 +11,12 @@ from homeobox import upkeep
 from homeobox.atlas_query import AtlasQuery
 from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, WhichSnapshot, summary
 from homeobox.errors import InvalidArgumentError
-from homeobox.export import export_atlas
+from homeobox.export import export_atlas, export_dataset
 from homeobox.query import ReadSession
 from homeobox.schema import DatasetRecord, FeatureBaseSchema, HoxBaseSchema, PointerField
 
 if TYPE_CHECKING:
+    import anndata
     import polars as pl
 
     from homeobox.ingest.encoding import Codec
@@ -372,6 +373,50 @@ class RaggedAtlas:
                 "RaggedAtlas.checkout_latest(...)"
             )
         export_atlas(self._opened, path, codec, store_kwargs)
+
+    def export_h5ad(
+        self, dataset: str, path: str | os.PathLike[str] | None = None, *, compression: str | None = None
+    ) -> "anndata.AnnData | None":
+        """One dataset as it was: its own cells and features, in their order, in the stored dtype.
+
+        Parameters
+        ----------
+        dataset : str
+            Its ``zarr_group`` or its uid.
+        path : str or Path, optional
+            Writes an h5ad file there in pieces; without one the dataset is returned as an AnnData.
+        compression : {"gzip", "lzf"}, optional
+            Of the matrices in the file.
+
+        Returns
+        -------
+        AnnData or None
+            `X` is the required layer, the others are in `layers`. obs has the columns in which the dataset has values,
+            called as in its source; its index is the column that keeps the obs_names, else the cells' uids. var has
+            the registry's columns and ``global_feature_uid``; ``uns["homeobox"]`` the dataset's row.
+
+        Raises
+        ------
+        NotCheckedOutError
+            The handle is writable; check out a snapshot first.
+        NotFoundError
+            No such dataset.
+        InvalidArgumentError
+            The file exists.
+        UnsupportedError
+            Fragments and images have no AnnData form.
+
+        Notes
+        -----
+        With `path` takes some 100 MB and the memory of obs and var. The file appears when it is whole. Days, moments,
+        lists and structs are text, as in :meth:`AtlasQuery.to_anndata`. Stage: stable.
+        """
+        if not self._opened.read_only:
+            raise NotCheckedOutError(
+                "export_h5ad() reads a recorded state: take a snapshot(), then open it with "
+                "RaggedAtlas.checkout_latest(...)"
+            )
+        return export_dataset(self._opened, dataset, path, compression)
 
     # --- writing ---
 
