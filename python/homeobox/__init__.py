@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RegionResult,
     )
     from homeobox.ingest import (
+        SparseZarrWriter,
         add_anndata_batch,
         add_coo_batch,
         add_csc,
@@ -94,6 +95,7 @@ _MODULE_OF = {
         "RegionResult",
     ],
     "homeobox.ingest": [
+        "SparseZarrWriter",
         "add_anndata_batch",
         "add_coo_batch",
         "add_csc",
@@ -156,6 +158,7 @@ __all__ = [
     "ShardReader",
     "SparseBatch",
     "SparseZarrPointer",
+    "SparseZarrWriter",
     "StoreError",
     "UnsupportedError",
     "ZarrGroupSpec",

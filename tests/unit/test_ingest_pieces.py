@@ -10,10 +10,11 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import zarr
 from small_atlas import Dataset, add, checked_out, empty_atlas
 
 import homeobox as hox
-from homeobox.errors import InvalidArgumentError, NotFoundError
+from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from homeobox.schema import compute_layout_uid
 
 UIDS = ["a", "b", "c", "d"]
@@ -122,3 +123,63 @@ def test_layout_of_a_dataset(atlas):
     assert atlas.catalog.datasets.by_group()["g"]["layout_uid"] == compute_layout_uid(UIDS[::-1])
     with pytest.raises(InvalidArgumentError, match="the atlas has no dataset 'x'"):
         hox.write_feature_layout(atlas, adata, "gene_expression", "g", "x")
+
+
+@pytest.mark.parametrize("bitpacking", [False, True])
+def test_batches_one_after_another(atlas, tmp_path, bitpacking):
+    root = zarr.open_group(tmp_path / "atlas" / "zarr_store", mode="r+")
+    group = root.create_group("streamed", attributes={"mine": 1})
+    writer = hox.SparseZarrWriter.create(group, "counts", data_dtype=np.int32, use_bitpacking=bitpacking)
+    starts, ends = writer.append_csr(COUNTS)
+    assert (starts.tolist(), ends.tolist(), writer.n_written) == ([0, 2, 2], [2, 2, 4], 4)
+    assert [len(bound) for bound in writer.append_csr(COUNTS[:0])] == [0, 0]
+    more_starts, more_ends = writer.append_csr(COUNTS[[2]].astype(np.float64))
+    assert (more_starts.tolist(), more_ends.tolist()) == ([4], [6])
+    assert atlas.catalog.store.list("streamed/csr") == []
+    writer.trim()
+    assert dict(zarr.open_group(tmp_path / "atlas" / "zarr_store", mode="r")["streamed"].attrs)["mine"] == 1
+
+    record = hox.DatasetRecord(zarr_group="streamed", feature_space="gene_expression", n_cells=4)
+    atlas.catalog.datasets.add(record)
+    adata = anndata.AnnData(COUNTS, var=pd.DataFrame({"global_feature_uid": UIDS}))
+    hox.write_feature_layout(atlas, adata, "gene_expression", "streamed", record.uid)
+    hox.insert_cell_records(
+        atlas,
+        pd.DataFrame({"label": list("wxyz")}),
+        feature_space="gene_expression",
+        zarr_group="streamed",
+        dataset_uid=record.uid,
+        starts=[*starts, *more_starts],
+        ends=[*ends, *more_ends],
+    )
+    snapshot = checked_out(atlas, tmp_path / "atlas")
+    assert snapshot.validate(deep=True) == []
+    found = snapshot.query().to_anndata()[:, UIDS]
+    np.testing.assert_array_equal(found.X.toarray(), COUNTS.toarray()[[0, 1, 2, 2]])
+    with pytest.raises(InvalidArgumentError, match="is written, and groups never change"):
+        writer.append_csr(COUNTS)
+    with pytest.raises(InvalidArgumentError, match="is not empty"):
+        hox.SparseZarrWriter.create(group, "counts")
+
+
+def test_batches_that_do_not_fit(atlas, tmp_path):
+    place = (tmp_path / "atlas" / "zarr_store", "g")
+    for arguments, options, message in [
+        ((place, "smoothed"), {}, "'smoothed' is not allowed"),
+        ((place, "counts"), {"feature_space": "protein_abundance"}, "is not sparse"),
+        (((place[0], "../g"), "counts"), {}, "is not a folder name"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            hox.SparseZarrWriter.create(*arguments, **options)
+    with pytest.raises(UnsupportedError, match=r"group must be a zarr\.Group"):
+        hox.SparseZarrWriter.create("g", "counts")
+    writer = hox.SparseZarrWriter.create(place, "counts", data_dtype=np.uint8)
+    writer.append_csr(COUNTS)
+    with pytest.raises(InvalidArgumentError, match="the batch has 2 features, those before it 4"):
+        writer.append_csr(COUNTS[:, :2])
+    with pytest.raises(InvalidArgumentError, match="int32 values of the batch do not fit in uint8"):
+        writer.append_csr(COUNTS * 100)
+    assert writer.n_written == 4
+    with pytest.raises(InvalidArgumentError, match="no stored values"):
+        hox.SparseZarrWriter.create(place, "counts").trim()
+    assert not atlas.catalog.store.list("g/")

@@ -10,8 +10,10 @@ from homeobox.ingest.fragments import add_fragments
 from homeobox.ingest.image_tiles import add_image_tiles
 from homeobox.ingest.layer import add_layer
 from homeobox.ingest.mudata import add_from_mudata
+from homeobox.ingest.streaming import SparseZarrWriter
 
 __all__ = [
+    "SparseZarrWriter",
     "add_anndata_batch",
     "add_coo_batch",
     "add_csc",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from homeobox.ingest.sources.matrix import CsrBlock, row_ranges
 from homeobox.ingest.sources.reading import Reading
+from homeobox.ingest.sources.scratch_array import ScratchArray
 
 
 class EntryRanges:
@@ -30,7 +29,7 @@ class EntryRanges:
         kinds = [np.dtype(np.uint32), np.dtype(np.uint32), *dtypes]
         in_memory = n_entries * sum(kind.itemsize for kind in kinds) <= reading.memory_bytes // 2
         self._arrays: list[_Entries] = [
-            _InMemory(n_entries, kind) if in_memory else _InFile(n_entries, kind, reading.scratch) for kind in kinds
+            _InMemory(n_entries, kind) if in_memory else ScratchArray(kind, reading.scratch) for kind in kinds
         ]
 
     def add(self, rows: np.ndarray, columns: np.ndarray, layers: Sequence[np.ndarray]) -> None:
@@ -82,30 +81,3 @@ class _InMemory:
 
     def read(self, begin: int, end: int) -> np.ndarray:
         return self._values[begin:end]
-
-
-class _InFile:
-    def __init__(self, n_entries: int, dtype: np.dtype, directory: str) -> None:
-        self._dtype = dtype
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  it lives as long as the source
-
-    def write(self, begin: int, values: np.ndarray) -> None:
-        _write_all(self._file.fileno(), values.astype(self._dtype, copy=False), begin * self._dtype.itemsize)
-
-    def read(self, begin: int, end: int) -> np.ndarray:
-        values = np.empty(end - begin, dtype=self._dtype)
-        target = values.view(np.uint8).data
-        done, offset = 0, begin * self._dtype.itemsize
-        while done < len(target):
-            n_bytes = os.preadv(self._file.fileno(), [target[done:]], offset + done)
-            if n_bytes == 0:
-                raise EOFError("a scratch file lost its end")
-            done += n_bytes
-        return values
-
-
-def _write_all(descriptor: int, values: np.ndarray, offset: int) -> None:
-    content = np.ascontiguousarray(values).view(np.uint8).data
-    done = 0
-    while done < len(content):
-        done += os.pwrite(descriptor, content[done:], offset + done)
