@@ -167,7 +167,7 @@ TEST_F(BatchLoaderTest, AnEpochMayBeLeftAtAnyBatch) {
   BatchLoader left = loader({.batch_size = 16});
   for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
     left.restart(epoch);
-    for (unsigned i = random_() % 5; i > 0; --i) expect_rows(*left.next());
+    for (auto i = random_() % 5; i > 0; --i) expect_rows(*left.next());
   }
 }
 
