@@ -165,3 +165,19 @@ def test_entries_at_different_places(atlas):
         ingest(atlas, source, layers={"counts": "X"})
     with pytest.raises(InvalidArgumentError, match=r"adata has no matrix 'layers/no', it has \['X', 'layers/moved'"):
         ingest(atlas, source, source="layers/no")
+
+
+@pytest.mark.parametrize("space", ["gene_expression", "protein_abundance"])
+@pytest.mark.parametrize("form", [sp.csr_matrix, np.asarray])
+def test_features_of_one_type(atlas, folder, space, form):
+    source = as_anndata(form(COUNTS.toarray()))
+    source.var["feature_types"] = pd.Categorical(["Gene Expression", "Antibody Capture"] * 2 + ["Gene Expression"])
+    for group, kind in (("genes", "Gene Expression"), ("proteins", "Antibody Capture")):
+        ingest(atlas, source, group, space, feature_type=kind)
+    found = dense(answer(atlas, folder, space).X)
+    np.testing.assert_array_equal(found[:5], COUNTS.toarray() * [1, 0, 1, 0, 1])
+    np.testing.assert_array_equal(found[5:], COUNTS.toarray() * [0, 1, 0, 1, 0])
+    with pytest.raises(InvalidArgumentError, match=r"no features of the type 'Peaks', its types are \['Antibody Cap"):
+        ingest(atlas, source, "peaks", space, feature_type="Peaks")
+    with pytest.raises(InvalidArgumentError, match="var of adata has no column 'feature_types'"):
+        ingest(atlas, as_anndata(COUNTS), "none", space, feature_type="Peaks")

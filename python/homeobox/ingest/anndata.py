@@ -12,7 +12,7 @@ from homeobox.ingest.dataset_plan import FeatureOrder, IngestOptions, check_requ
 from homeobox.ingest.encoding import Codec
 from homeobox.ingest.feature_uids import with_feature_uids
 from homeobox.ingest.scratch import scratch_directory
-from homeobox.ingest.sources import Reading, SourceDataset, open_source, read_dataset, with_columns
+from homeobox.ingest.sources import Reading, SourceDataset, open_source, read_dataset, select_feature_type, with_columns
 from homeobox.schema import DatasetRecord, PointerKind, get_spec
 from homeobox.schema.byte_sizes import parse_bytes
 
@@ -43,6 +43,7 @@ def add_from_anndata(
     feature_order: FeatureOrder = "expression",
     source: str = "X",
     layers: Mapping[str, str] | None = None,
+    feature_type: str | None = None,
     feature_uids: str | Sequence[str] | None = None,
     obs: pd.DataFrame | None = None,
     var: pd.DataFrame | None = None,
@@ -83,6 +84,9 @@ def add_from_anndata(
         Several layers at once, instead of `zarr_layer` and `source`: for each stored layer its source, as in
         ``{"counts": "layers/counts", "log_normalized": "X"}``. In a sparse feature space they must have their entries
         at the same places.
+    feature_type : str, optional
+        Take only the features of this type, by ``var["feature_types"]``: of a 10x file with proteins "Gene Expression"
+        or "Antibody Capture".
     feature_uids : str or sequence of str, optional
         Instead of ``var["global_feature_uid"]``: the column of `var` that has the uids, "index" for the names of its
         rows, or the uids themselves. For 10x files "gene_ids" is such a column.
@@ -131,7 +135,7 @@ def add_from_anndata(
     check_request(catalog, feature_space, list(wanted), dataset_record)
     with open_source(adata, reading) as opened:
         whole_rows = get_spec(feature_space).pointer_kind is PointerKind.DENSE
-        found = read_dataset(opened, list(wanted.values()), whole_rows)
+        found = select_feature_type(read_dataset(opened, list(wanted.values()), whole_rows), feature_type)
         described = SourceDataset(
             found.name,
             found.matrix,

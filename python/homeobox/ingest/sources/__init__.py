@@ -10,6 +10,7 @@ from homeobox.ingest.sources.opening import open_source
 from homeobox.ingest.sources.reading import Reading
 from homeobox.ingest.sources.rows_as_dense import RowsAsDense
 from homeobox.ingest.sources.scratch_array import ScratchArray
+from homeobox.ingest.sources.selected_features import select_feature_type
 from homeobox.ingest.sources.stacked_layers import stack_layers
 from homeobox.ingest.sources.text_entries import TextEntries
 
@@ -33,6 +34,7 @@ __all__ = [
     "open_source",
     "read_dataset",
     "row_ranges",
+    "select_feature_type",
     "stack_layers",
     "with_columns",
 ]
