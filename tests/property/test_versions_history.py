@@ -1,5 +1,6 @@
 """Any history of an atlas: every snapshot shows for good what was there when it was taken."""
 
+import datetime
 import tempfile
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class AtlasHistory(RuleBasedStateMachine):
         self.n_groups = 0
         self.cells_of: dict[str, int] = {}
         self.registered: list[str] = []
-        self.snapshots: list[tuple[State, dict[str, int], list[str]]] = []
+        self.ever_filled: set[str] = set()
+        self.snapshots: dict[int, tuple[State, dict[str, int], list[str]]] = {}
 
     def teardown(self) -> None:
         self.directory.cleanup()
@@ -67,6 +69,8 @@ class AtlasHistory(RuleBasedStateMachine):
         self.n_groups += 1
         add_described_dataset(self.atlas, group, genes, n_cells)
         self.cells_of[group] = n_cells
+        if n_cells:
+            self.ever_filled.add(group)
 
     @rule()
     def optimize(self) -> None:
@@ -75,19 +79,39 @@ class AtlasHistory(RuleBasedStateMachine):
     @rule()
     def snapshot(self) -> None:
         self.atlas.optimize()
-        assert self.atlas.snapshot() == len(self.snapshots)
+        # Numbers go on although older snapshots were forgotten.
+        number = max(self.snapshots, default=-1) + 1
+        assert self.atlas.snapshot(f"snapshot {number}") == number
         seen = state_of(hox.RaggedAtlas.checkout_latest(self.root))
         assert seen == state_of(self.atlas)
-        self.snapshots.append((seen, dict(self.cells_of), list(self.registered)))
+        self.snapshots[number] = (seen, dict(self.cells_of), list(self.registered))
 
     @precondition(lambda self: self.snapshots)
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
-        version = data.draw(st.integers(0, len(self.snapshots) - 1))
+        version = data.draw(st.sampled_from(sorted(self.snapshots)))
         self.atlas = hox.RaggedAtlas.restore(self.root, version, Cell)
         seen, cells_of, registered = self.snapshots[version]
         assert state_of(self.atlas) == seen
         self.cells_of, self.registered = dict(cells_of), list(registered)
+
+    @precondition(lambda self: any(self.cells_of.values()))
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        group = data.draw(st.sampled_from(sorted(g for g, n_cells in self.cells_of.items() if n_cells)))
+        assert self.atlas.delete_dataset(group) == self.cells_of.pop(group)
+
+    @precondition(lambda self: self.snapshots)
+    @rule(data=st.data())
+    def prune(self, data: st.DataObject) -> None:
+        kept = data.draw(st.sets(st.sampled_from(sorted(self.snapshots)))) | {max(self.snapshots)}
+        report = self.atlas.prune(sorted(kept), confirm=True, min_age=datetime.timedelta(0))
+        assert set(report.snapshots) == set(self.snapshots) - kept
+        self.snapshots = {version: self.snapshots[version] for version in kept}
+        needed = set(self.cells_of).union(*(cells_of for _, cells_of, _ in self.snapshots.values()))
+        stored = {key.partition("/")[0] for key, _ in self.atlas.catalog.store.list("")} - {"zarr.json"}
+        # Of a row without cells the arrays stay only while the row is in the latest state.
+        assert needed & self.ever_filled <= stored <= needed
 
     @rule()
     def reopen(self) -> None:
@@ -103,7 +127,7 @@ class AtlasHistory(RuleBasedStateMachine):
 
     @invariant()
     def snapshots_stay(self) -> None:
-        for version, (seen, _, _) in enumerate(self.snapshots):
+        for version, (seen, _, _) in self.snapshots.items():
             assert state_of(hox.RaggedAtlas.checkout(self.root, version)) == seen
 
 
