@@ -66,6 +66,7 @@ OPERATIONS: dict[str, Operation] = {
     "delete": lambda atlas: atlas.delete_dataset("second"),
     "prune": lambda atlas: atlas.prune(1, confirm=True, min_age=NOW),
     "clean": lambda atlas: atlas.clean(),
+    "restore": lambda atlas: hox.RaggedAtlas.restore(atlas.catalog.location.root, "with first", Cell),
 }
 
 

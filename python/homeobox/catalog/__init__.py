@@ -23,7 +23,6 @@ from homeobox.catalog.opening import (
     open_versions,
     open_writable,
     registry_table_name,
-    restore,
 )
 from homeobox.catalog.optimize import optimize
 from homeobox.catalog.registry import (
@@ -33,6 +32,7 @@ from homeobox.catalog.registry import (
     reindex_registry,
     resolve_feature_uids_to_global_indices,
 )
+from homeobox.catalog.restoring import restore
 from homeobox.catalog.snapshot import ValidationFailedError, take_snapshot
 from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate

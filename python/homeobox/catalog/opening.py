@@ -1,4 +1,4 @@
-"""Opening, checking out and restoring an atlas: every way to the Catalog of one that exists."""
+"""Opening an atlas and checking it out: the ways to the Catalog of one that exists."""
 
 import os
 from collections.abc import Callable
@@ -123,34 +123,6 @@ def checkout(
         {space: Registry(space, opened[f"registry:{space}"]) for space in record.registries},
         versions,
         version=record.version,
-    )
-
-
-def restore(
-    location: AtlasLocation,
-    version: WhichSnapshot,
-    cell_schema: type[HoxBaseSchema] | None = None,
-    *,
-    version_table: str = VERSIONS_TABLE,
-    store: Any = None,
-) -> Catalog:
-    """Make a snapshot the latest state of every table, as new table versions; a writable catalog.
-
-    Snapshots stay, arrays stay. Errors as :func:`checkout`, before any table is touched.
-    """
-    pinned = checkout(location, version, cell_schema, version_table=version_table, store=store)
-    tables = [r.table for r in pinned.registries.values()]
-    # Cells last: until then every pointer still leads to a dataset that exists.
-    for table in [*tables, pinned.layouts.table, pinned.datasets.table, pinned.cells.table]:
-        Table.open(location, table.name).restore(table.version)
-    return open_writable(
-        location,
-        pinned.cells.table.name,
-        cell_schema,
-        pinned.datasets.table.name,
-        registry_tables={space: r.table.name for space, r in pinned.registries.items()},
-        version_table=version_table,
-        store=(pinned.store, pinned.store_uri),
     )
 
 

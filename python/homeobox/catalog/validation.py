@@ -75,10 +75,15 @@ def validate(
 
 
 def _read_datasets(catalog: Catalog, datasets: list[dict[str, Any]]) -> list[str]:
-    """Fills in the rows that have cells; tables that cannot be read are the fault."""
+    """Fills in the rows that have cells; tables that cannot be read are a fault, and so is a row that is missing."""
     columns = ["zarr_group", "feature_space", "layout_uid", "n_cells"]
     datasets += catalog.committed_datasets().select(columns).to_pylist()
-    return []
+    unknown = sorted(catalog.groups_with_cells() - {row["zarr_group"] for row in datasets})
+    return (
+        [f"cells point to {len(unknown)} zarr group(s) without a dataset row. First 5: {unknown[:5]}"]
+        if unknown
+        else []
+    )
 
 
 def _pointer(catalog: Catalog, name: str) -> Iterator[str]:
