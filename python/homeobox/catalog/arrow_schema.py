@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from homeobox.catalog.column_casts import keeps_meaning
 from homeobox.errors import InvalidArgumentError
 from homeobox.schema import ColumnInfo, DenseZarrPointer, PointerField, PointerKind, SparseZarrPointer
 from homeobox.schema.pointers import split_optional
@@ -127,7 +128,7 @@ def columns_to_arrow(columns: dict[str, Any], schema: pa.Schema, where: str) -> 
             if values is None:
                 array = pa.nulls(n_rows, field.type)
             elif isinstance(values, pa.Array | pa.ChunkedArray):
-                array = values.cast(field.type)
+                array = _cast(values, field, where)
             else:
                 array = pa.array(values, type=field.type)
         except (pa.ArrowException, OverflowError) as error:
@@ -137,6 +138,15 @@ def columns_to_arrow(columns: dict[str, Any], schema: pa.Schema, where: str) -> 
             raise InvalidArgumentError(f"{where}: column '{field.name}' {missing}, but it may not be null")
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _cast(values: pa.Array | pa.ChunkedArray, field: pa.Field, where: str) -> pa.Array | pa.ChunkedArray:
+    """A column of a frame in the type of its table: exact, or refused."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if not keeps_meaning(values.type, field.type):
+        raise InvalidArgumentError(f"{where}: column '{field.name}' must be {field.type}, found {values.type}")
+    return values.cast(field.type)
 
 
 _CHILDREN = {

@@ -156,6 +156,9 @@ class Registry:
         uids = rows["uid"].combine_chunks()
         if pc.any(pc.equal(uids, "")).as_py():
             raise InvalidArgumentError(f"registry '{self.table.name}': a feature has an empty uid")
+        if pc.any(pc.match_substring(uids, "\0")).as_py():
+            # Layout uids are digests of uids with a NUL after each: two layouts could become one.
+            raise InvalidArgumentError(f"registry '{self.table.name}': a feature has a uid with a NUL character")
         rows = rows.filter(pa.array(_first_occurrences(uids)))
         n_added = 0
 

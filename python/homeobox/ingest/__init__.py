@@ -10,6 +10,7 @@ from homeobox.ingest.fragments import add_fragments
 from homeobox.ingest.image_tiles import add_image_tiles
 from homeobox.ingest.layer import add_layer
 from homeobox.ingest.mudata import add_from_mudata
+from homeobox.ingest.obs_alignment import align_obs_to_schema, validate_obs_columns
 from homeobox.ingest.streaming import SparseZarrWriter
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "add_from_mudata",
     "add_image_tiles",
     "add_layer",
+    "align_obs_to_schema",
     "deduplicate_var",
     "insert_cell_records",
+    "validate_obs_columns",
     "write_feature_layout",
 ]

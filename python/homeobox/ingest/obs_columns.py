@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from homeobox.catalog.arrow_schema import pointer_fields_of_table
+from homeobox.catalog.column_casts import keeps_meaning
 from homeobox.errors import InvalidArgumentError
 from homeobox.schema import AUTO_FIELDS, ColumnInfo
 
@@ -173,7 +174,7 @@ def _convert(series: pd.Series | pd.DataFrame, field: pa.Field) -> pa.Array:
         raise _ColumnError(
             f"column '{field.name}': expected {field.type}, found {series.dtype} that does not convert ({error})"
         ) from None
-    if not _fits(source.type, field.type):
+    if not keeps_meaning(source.type, field.type):
         raise _ColumnError(f"column '{field.name}': expected {field.type}, found {source.type}")
     if pat.is_date(field.type) and pat.is_timestamp(source.type) and not _at_midnight(source):
         raise _ColumnError(f"column '{field.name}': expected {field.type}, found times of day, which it cannot hold")
@@ -230,25 +231,3 @@ def _at_midnight(moments: pa.Array) -> bool:
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
-
-
-def _has_zone(kind: pa.DataType) -> bool:
-    return pat.is_timestamp(kind) and kind.tz is not None
-
-
-def _fits(source: pa.DataType, target: pa.DataType) -> bool:
-    """Whether values keep their meaning; that they also keep their value is the cast's business."""
-    if source == target or pat.is_null(source):
-        return True
-    if pat.is_string(target) or pat.is_large_string(target):
-        return pat.is_string(source) or pat.is_large_string(source) or pat.is_string_view(source)
-    if pat.is_integer(target) or pat.is_floating(target):
-        return pat.is_integer(source) or pat.is_floating(source)
-    if pat.is_temporal(target):
-        if pat.is_string(source) or pat.is_large_string(source):
-            return pat.is_date(target) or pat.is_timestamp(target)  # ISO 8601, or the cast refuses it
-        # A zone makes a moment of a reading of the clock; without one on both sides the hour would shift.
-        return pat.is_temporal(source) and _has_zone(source) == _has_zone(target)
-    if pat.is_binary(target) or pat.is_large_binary(target):
-        return pat.is_binary(source) or pat.is_large_binary(source)
-    return False

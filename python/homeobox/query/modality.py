@@ -9,6 +9,7 @@ import numpy as np
 
 from homeobox import _core
 from homeobox.errors import CorruptDataError, InvalidArgumentError, UnsupportedError
+from homeobox.query import half_precision
 from homeobox.query.feature_space import JoinedFeatures, join_features
 from homeobox.query.pointers import PointerColumns
 from homeobox.query.request import QueryRequest
@@ -130,38 +131,57 @@ def _group_layouts(session: ReadSession, pointers: PointerColumns) -> list[str]:
 def read_layer(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sparse.csr_matrix | np.ndarray:
     """One layer of the planned cells, rows in their order, columns as joined.
 
-    Sparse: CSR with sorted columns; the dtype is what NumPy gives for the stored dtypes of the groups touched.
-    Dense: float32; a feature that a group did not measure is zero.
+    Sparse: CSR with sorted columns; the dtype is what NumPy gives for the stored dtypes of the groups touched, at least
+    float32 where one is in half precision. Dense: float32; a feature that a group did not measure is zero.
     """
+    pointers, n_columns = plan.pointers, plan.features.n_columns
     if plan.spec.pointer_kind is PointerKind.SPARSE:
         return _read_sparse(session, plan, layer)
-    arrays = [session.dense_layer(plan.spec, group, layer) for group in plan.pointers.groups]
-    pointers = plan.pointers
-    return _core.gather_dense(arrays, plan.remaps, pointers.group_of_cell, pointers.begins, plan.features.n_columns)
+    arrays = [session.dense_layer(plan.spec, group, layer) for group in pointers.groups]
+    if any(array.dtype == "float16" for array in arrays):
+        return half_precision.gather_dense(arrays, plan.remaps, pointers, n_columns)
+    return _core.gather_dense(arrays, plan.remaps, pointers.group_of_cell, pointers.begins, n_columns)
 
 
 def _read_sparse(session: ReadSession, plan: ModalityPlan, layer: str) -> scipy.sparse.csr_matrix:
+    path = f"{plan.spec.layers.path}/{layer}"
+    groups = [session.sparse_group(plan.spec, group) for group in plan.pointers.groups]
+    dtypes = [np.dtype(group.layer_dtype(path)) for group in groups]
+
+    def gather(chosen: list[int], pointers: PointerColumns, dtype: np.dtype) -> scipy.sparse.csr_matrix:
+        remaps = [plan.remaps[group] for group in chosen]
+        return _gather([groups[group] for group in chosen], remaps, path, pointers, plan.features.n_columns, dtype)
+
+    if np.dtype(np.float16) in dtypes:
+        return half_precision.gather_sparse(dtypes, plan.pointers, gather)
+    return gather(list(range(len(groups))), plan.pointers, np.result_type(*dtypes))
+
+
+def _gather(
+    groups: list[_core.SparseGroup],
+    remaps: list[np.ndarray],
+    path: str,
+    pointers: PointerColumns,
+    n_columns: int,
+    dtype: np.dtype,
+) -> scipy.sparse.csr_matrix:
     import scipy.sparse
 
-    pointers = plan.pointers
-    path = f"{plan.spec.layers.path}/{layer}"
-    groups = [session.sparse_group(plan.spec, group) for group in pointers.groups]
-    dtype = np.result_type(*(np.dtype(group.layer_dtype(path)) for group in groups))
     indptr, indices, data = _core.gather_csr(
         groups,
-        plan.remaps,
+        remaps,
         path,
         pointers.group_of_cell,
         pointers.begins,
         pointers.ends,
-        plan.features.n_columns,
+        n_columns,
         dtype.name,
         sort=True,
     )
+    if dtype == np.float16:
+        data = data.astype(np.float32)  # SciPy has no half precision
     if len(data) <= _INT32_MAX:
         indptr = indptr.astype(np.int32)  # SciPy would otherwise widen the columns to match
-    matrix = scipy.sparse.csr_matrix(
-        (data, indices, indptr), shape=(len(pointers.group_of_cell), plan.features.n_columns)
-    )
+    matrix = scipy.sparse.csr_matrix((data, indices, indptr), shape=(len(pointers.group_of_cell), n_columns))
     matrix.has_sorted_indices = True
     return matrix

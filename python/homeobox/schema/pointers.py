@@ -65,6 +65,25 @@ class PointerField:
     kind: PointerKind
     nullable: bool = True
 
+    @property
+    def field_name(self) -> str:
+        """`name`, as 0.2.2 calls it."""
+        return self.name
+
+    @property
+    def pointer_kind(self) -> PointerKind:
+        """`kind`, as 0.2.2 calls it."""
+        return self.kind
+
+    @property
+    def pointer_type(self) -> type[BaseModel]:
+        """The class of its values."""
+        return SparseZarrPointer if self.kind is PointerKind.SPARSE else DenseZarrPointer
+
+
+#: The name that 0.2.2 has for it.
+PointerFieldInfo = PointerField
+
 
 def split_optional(annotation: Any) -> tuple[list[Any], bool]:
     """The types of a union without None, and whether None was among them. ``X`` alone gives ``([X], False)``."""

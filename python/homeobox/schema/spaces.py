@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from homeobox.errors import InvalidArgumentError, NotFoundError
+from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 
 
 class DTypeKind(StrEnum):
@@ -94,8 +94,7 @@ class LayersSpec(BaseModel):
 class ZarrGroupSpec(BaseModel):
     """What every group of one feature space must look like.
 
-    ``reconstructor`` is an object with ``as_anndata`` that reads such groups in its own way; None takes the built-in
-    one of the pointer kind.
+    ``reconstructor`` is a name that 0.2.2 has; it must be None, since queries read groups by the rest of the spec.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -186,7 +185,14 @@ def register_spec(spec: ZarrGroupSpec) -> None:
     ------
     InvalidArgumentError
         A spec of that name exists.
+    UnsupportedError
+        It has a reconstructor, which no query would call.
     """
+    if spec.reconstructor is not None:
+        raise UnsupportedError(
+            f"feature space '{spec.feature_space}' has a reconstructor, but queries read groups by their pointer kind, "
+            "arrays and layers alone; leave reconstructor out"
+        )
     if spec.feature_space in _SPECS:
         raise InvalidArgumentError(f"feature space '{spec.feature_space}' is already registered")
     _SPECS[spec.feature_space] = spec
