@@ -11,7 +11,6 @@ from homeobox import upkeep
 from homeobox.atlas_query import AtlasQuery
 from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, WhichSnapshot, summary
 from homeobox.errors import InvalidArgumentError
-from homeobox.export import export_atlas, export_dataset
 from homeobox.query import ReadSession
 from homeobox.schema import DatasetRecord, FeatureBaseSchema, HoxBaseSchema, PointerField
 
@@ -372,6 +371,8 @@ class RaggedAtlas:
                 "export() writes a recorded state: take a snapshot(), then open it with "
                 "RaggedAtlas.checkout_latest(...)"
             )
+        from homeobox.export import export_atlas  # loads the ingest, which a query does without
+
         export_atlas(self._opened, path, codec, store_kwargs)
 
     def export_h5ad(
@@ -416,6 +417,8 @@ class RaggedAtlas:
                 "export_h5ad() reads a recorded state: take a snapshot(), then open it with "
                 "RaggedAtlas.checkout_latest(...)"
             )
+        from homeobox.export import export_dataset
+
         return export_dataset(self._opened, dataset, path, compression)
 
     # --- writing ---
