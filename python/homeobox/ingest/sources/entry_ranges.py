@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
+from homeobox.ingest.sources.entry_room import room_for
 from homeobox.ingest.sources.matrix import CsrBlock, row_ranges
 from homeobox.ingest.sources.reading import Reading
-from homeobox.ingest.sources.scratch_array import ScratchArray
 
 
 class EntryRanges:
@@ -25,12 +24,8 @@ class EntryRanges:
         self._bounds = list(row_ranges(indptr, reading.block_elements))
         self._first_rows = np.array([begin for begin, _ in self._bounds], dtype=np.int64)
         self._filled = indptr[self._first_rows].copy()
-        n_entries = int(indptr[-1])
         kinds = [np.dtype(np.uint32), np.dtype(np.uint32), *dtypes]
-        in_memory = n_entries * sum(kind.itemsize for kind in kinds) <= reading.memory_bytes // 2
-        self._arrays: list[_Entries] = [
-            _InMemory(n_entries, kind) if in_memory else ScratchArray(kind, reading.scratch) for kind in kinds
-        ]
+        self._arrays = room_for(int(indptr[-1]), kinds, reading)
 
     def add(self, rows: np.ndarray, columns: np.ndarray, layers: Sequence[np.ndarray]) -> None:
         """Entries, of which those of one row and column stay in this order."""
@@ -62,22 +57,3 @@ class EntryRanges:
                 (np.arange(last - first), rows, np.arange(last - first + 1)), shape=(end - begin, last - first)
             ).tocsr()
             yield CsrBlock(indptr, columns[places.data], tuple(layer[places.data] for layer in layers))
-
-
-class _Entries(Protocol):
-    """One array of entries."""
-
-    def write(self, begin: int, values: np.ndarray) -> None: ...
-
-    def read(self, begin: int, end: int) -> np.ndarray: ...
-
-
-class _InMemory:
-    def __init__(self, n_entries: int, dtype: np.dtype) -> None:
-        self._values = np.empty(n_entries, dtype=dtype)
-
-    def write(self, begin: int, values: np.ndarray) -> None:
-        self._values[begin : begin + len(values)] = values
-
-    def read(self, begin: int, end: int) -> np.ndarray:
-        return self._values[begin:end]

@@ -46,6 +46,11 @@ class Hdf5Array:
     def dtype(self) -> np.dtype:
         return np.dtype(self._dataset.dtype)
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the chunks pass through filters."""
+        return bool(self._dataset.id.get_create_plist().get_nfilters())
+
     def read(self, begin: int, end: int, slot: int = 0) -> np.ndarray:
         """Elements ``[begin, end)`` in the byte order of the file; valid until the next call for the same slot of 0
         and 1."""

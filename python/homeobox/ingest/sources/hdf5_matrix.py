@@ -22,6 +22,7 @@ from homeobox.ingest.sources.matrix import (
 )
 from homeobox.ingest.sources.read_ahead import read_ahead
 from homeobox.ingest.sources.reading import Reading
+from homeobox.ingest.sources.remembered_rows import RememberedRows
 
 if TYPE_CHECKING:
     import h5py
@@ -41,6 +42,11 @@ class Hdf5Rows(CsrSource):
         check_row_bounds(name, self.indptr, shape[0], len(self._indices), len(self._data))
         self.dtypes = (stored_dtype(self._data.dtype, name),)
         self._block_elements = reading.block_elements
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the entries have to be decompressed."""
+        return self._indices.is_packed or self._data.is_packed
 
     def blocks(self) -> Iterator[CsrBlock]:
         for begin, end, indices, data in read_ahead(self._read, row_ranges(self.indptr, self._block_elements)):
@@ -87,6 +93,12 @@ class Hdf5Dense(DenseSource):
             yield (plain_values(values, self.name),)
 
 
+def hdf5_rows(group: h5py.Group, shape: tuple[int, int], name: str, reading: Reading) -> CsrSource:
+    """Compressed rows; what has to be decompressed is so once. Errors as :func:`hdf5_matrix`."""
+    rows = Hdf5Rows(group, shape, name, reading)
+    return RememberedRows(rows, reading) if rows.is_packed else rows
+
+
 def hdf5_matrix(element: h5py.Group | h5py.Dataset, name: str, reading: Reading) -> CsrSource | DenseSource:
     """The matrix that AnnData stored in `element`, of this or an older version of the encoding.
 
@@ -108,7 +120,7 @@ def hdf5_matrix(element: h5py.Group | h5py.Dataset, name: str, reading: Reading)
         raise InvalidArgumentError(f"{name} does not say its shape (attribute 'shape' of two numbers)")
     n_rows, n_columns = (int(size) for size in shape)
     if encoding.startswith("csr"):
-        return Hdf5Rows(element, (n_rows, n_columns), name, reading)
+        return hdf5_rows(element, (n_rows, n_columns), name, reading)
     columns = Hdf5Rows(element, (n_columns, n_rows), name, reading)
     return ColumnsAsRows(columns, reading)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from homeobox.errors import InvalidArgumentError
-from homeobox.ingest.sources.hdf5_matrix import Hdf5Rows
+from homeobox.ingest.sources.hdf5_matrix import hdf5_rows
 from homeobox.ingest.sources.matrix import CsrSource
 from homeobox.ingest.sources.opened import OpenedSource
 from homeobox.ingest.sources.reading import Reading
@@ -47,7 +47,7 @@ class TenxH5Source(OpenedSource):
         if shape is None or shape.shape != (2,):
             raise InvalidArgumentError(f"{self.name}: '{group.name}/shape' must hold two numbers")
         n_features, n_cells = (int(size) for size in shape[()])
-        return Hdf5Rows(group, (n_cells, n_features), f"{self.name}: {group.name.strip('/')}", self._reading)
+        return hdf5_rows(group, (n_cells, n_features), f"{self.name}: {group.name.strip('/')}", self._reading)
 
     def obs(self) -> pd.DataFrame:
         import pandas as pd
