@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from small_atlas import Dataset, add, empty_atlas
 
 import homeobox as hox
+from homeobox.schema import DenseZarrPointer, SparseZarrPointer
 
 UIDS = [f"gene{i}" for i in range(40)]
 PROTEINS = [f"protein{i}" for i in range(4)]
@@ -166,3 +168,44 @@ def test_tables_that_cannot_be_read_are_faults_not_errors(atlas: hox.RaggedAtlas
     faults = opened.validate(deep=True)
     assert any(fault.startswith("datasets: could not be checked") for fault in faults)
     assert any("does not have the content that was recorded" in fault for fault in faults)
+
+
+class Chromosome(hox.FeatureBaseSchema):
+    sequence_name: str
+
+
+class CellWithImage(hox.HoxBaseSchema):
+    image_tiles: DenseZarrPointer | None = None
+    chromatin_accessibility: SparseZarrPointer | None = None
+
+
+def test_groups_that_are_no_matrices(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Fragments and images: sound when they are, and damage is found."""
+    space = "chromatin_accessibility"
+    atlas = hox.create_or_open_atlas(
+        tmp_path, "cells", CellWithImage, "datasets", hox.DatasetRecord, registry_schemas={space: Chromosome}
+    )
+    atlas.register_features(space, [Chromosome(uid=f"chr{i}", sequence_name=f"chr{i}") for i in range(3)])
+    starts = rng.integers(0, 1000, 90)
+    frame = pl.DataFrame(
+        {
+            "chrom": [f"chr{i % 3}" for i in range(90)],
+            "start": starts,
+            "end": starts + 50,
+            "barcode": [f"cell{i % 7}" for i in range(90)],
+        }
+    )
+    record = hox.DatasetRecord(zarr_group="atac", feature_space=space, n_cells=7)
+    hox.add_fragments(atlas, frame, dataset_record=record)
+    tiles = rng.integers(0, 255, (5, 2, 4, 4), dtype=np.uint8)
+    record = hox.DatasetRecord(zarr_group="tiles", feature_space="image_tiles", n_cells=5)
+    hox.add_image_tiles(atlas, tiles, dataset_record=record)
+    atlas.optimize()
+    atlas.snapshot()
+    assert atlas.validate(deep=True) == []
+    for array in ("atac/cell_sorted/starts", "tiles/data"):
+        shard = next(p for p in (tmp_path / "zarr_store" / array / "c").rglob("*") if p.is_file())
+        flip(shard, shard.stat().st_size // 3)
+    faults = deep_faults(atlas)
+    assert "object 'atac/cell_sorted/starts/c/" in faults
+    assert "object 'tiles/data/c/" in faults

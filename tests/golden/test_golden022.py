@@ -7,8 +7,10 @@ are left to the tests of those.
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import json
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -79,6 +81,7 @@ def test_versions_and_validation(atlases, name):
     assert hox.RaggedAtlas.list_versions(atlases[name]).drop("name").to_dicts() == facts["list_versions"]
     atlas = hox.RaggedAtlas.checkout_latest(atlases[name])
     assert atlas.validate() == facts["validate"]
+    assert atlas.validate(deep=True) == facts["validate"]
     assert atlas.list_datasets().sort("uid").to_dicts() == sorted(facts["datasets"], key=lambda row: row["uid"])
 
 
@@ -97,3 +100,26 @@ def test_both_modalities_of_the_citeseq_atlas(atlases):
             result = atlas.query().feature_spaces(space).to_anndata()
         base = str(GOLDEN / "g3b_one_panel.expected" / f"multimodal.{space}")
         assert golden_lib.compare_anndata(base, modality["anndata"], result) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_datasets_of_the_original_are_deleted_and_pruned(atlases, name, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(atlases[name], root)
+    atlas = hox.RaggedAtlas.open(root, hox.RaggedAtlas.list_versions(root)["cell_table_name"][0])
+    groups = atlas.list_datasets()["zarr_group"].to_list()
+    stored = atlas.catalog.store.list("")
+    before = hox.RaggedAtlas.checkout_latest(root).catalog.scan_cells(["uid"])
+    number = hox.RaggedAtlas.checkout_latest(root).version
+    atlas.delete_dataset(groups)
+    atlas.snapshot("without")
+    now = datetime.timedelta(0)
+    atlas.prune("all", confirm=True, min_age=now)
+    assert atlas.catalog.store.list("") == stored
+    kept = hox.RaggedAtlas.checkout(root, number)
+    assert kept.catalog.scan_cells(["uid"]) == before
+    assert kept.validate(deep=True) == []
+    assert sorted(atlas.prune(1, confirm=True, min_age=now).groups) == sorted(groups)
+    # Only documents of the root and of folders that groups lay in.
+    left = [key for key, _ in atlas.catalog.store.list("")]
+    assert all(key.endswith("zarr.json") and key.rpartition("/")[0] not in groups for key in left)

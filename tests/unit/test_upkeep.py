@@ -153,6 +153,25 @@ def test_pruning_says_what_it_frees_and_asks(atlas: hox.RaggedAtlas, root: Path,
     assert atlas.snapshot("old") == 2
 
 
+@pytest.mark.parametrize(("typed", "removed"), [("y", True), ("YES", True), ("", False), ("no", False)])
+def test_at_a_terminal_the_user_is_asked(atlas: hox.RaggedAtlas, monkeypatch, typed: str, removed: bool) -> None:
+    atlas.snapshot("old")
+    atlas.snapshot("new")
+    questions = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return typed
+
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr("builtins.input", ask)
+    report = atlas.prune(1)
+    assert report.removed is removed
+    (question,) = questions
+    assert "snapshots: 0 (old)" in question
+    assert atlas.prune("all").is_empty  # nothing to ask about
+
+
 def test_which_snapshots_stay(atlas: hox.RaggedAtlas, root: Path) -> None:
     for number in range(6):
         atlas.snapshot(f"s{number}")

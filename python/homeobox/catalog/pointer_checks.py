@@ -1,5 +1,6 @@
 """Checks of the cells' pointers against the arrays that they point to."""
 
+import posixpath
 from collections.abc import Iterator
 
 import numpy as np
@@ -100,7 +101,7 @@ def _sparse_faults(begins: np.ndarray, ends: np.ndarray, rows: np.ndarray, n_sto
 
 
 def _indptr_faults(catalog: Catalog, group: str, spec: ZarrGroupSpec, columns: dict[str, np.ndarray]) -> Iterator[str]:
-    name = f"{spec.layers.prefix}/indptr"
+    name = posixpath.join(spec.layers.prefix, "indptr")
     if StoredGroup(catalog.store, group).array(name) is None:
         return  # groups of 0.2.2 have none
     try:
