@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iostream>
 #include <random>
@@ -80,7 +81,8 @@ TEST(Bitpacking, EveryTransformRoundTripsWholeAndInRanges) {
         const std::uint64_t end = begin + random() % (n_bytes + 1 - begin);
         Bytes part(end - begin);
         codec(transform)->decode_range(encoded, n_bytes, begin, end, part.data());
-        EXPECT_EQ(std::memcmp(part.data(), reinterpret_cast<const std::byte*>(values.data()) + begin, part.size()), 0);
+        const auto* const whole = reinterpret_cast<const std::byte*>(values.data());
+        EXPECT_TRUE(std::equal(part.begin(), part.end(), whole + begin));
       }
       std::vector<std::uint64_t> wide(values.begin(), values.end());
       for (auto& value : wide) value = value << (random() % 32);
