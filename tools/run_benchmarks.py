@@ -4,7 +4,8 @@
 
 Google Benchmark programs, one per layer, print their own tables. ``benchmarks/gather.py`` and ``loader.py`` compare
 the gather and training batches with plain copies, ``benchmarks/atlas.py`` times the warm operations of a user on a
-fresh atlas, ``sizes.py`` and ``loader_memory.py`` measure bits per count and memory.
+fresh atlas, ``sizes.py`` and ``loader_memory.py`` measure bits per count and memory, ``ingest.py`` how fast a dataset
+goes in and in how much memory.
 Rates wander on shared machines, so compare ratios within one run.
 """
 
@@ -65,7 +66,7 @@ def main() -> None:
     if not arguments.filter:
         for program, script in SCRIPTED.items():
             figures[script] = run_script(script, arguments.build / "bench" / program)
-        for script in ("atlas", "sizes", "loader_memory"):
+        for script in ("atlas", "sizes", "loader_memory", "ingest"):
             figures[script] = run_script(script)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")

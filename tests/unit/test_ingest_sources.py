@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import anndata
 import h5py
@@ -168,3 +169,25 @@ def test_arrays_in_pieces(tmp_path, rng):
             np.testing.assert_array_equal(array.read(begin, end), values[begin:end])
             expected = np.where((np.arange(begin, end) >= 100) & (np.arange(begin, end) < 200), values[begin:end], 0)
             np.testing.assert_array_equal(holes.read(begin, end), expected)
+
+
+@pytest.mark.parametrize("name", ["h5ad, CSR", "h5ad, CSR, gzip", "h5ad, CSC", "h5ad, dense", "10x folder, version 2"])
+def test_files_are_read_in_the_stated_memory(tmp_path, rng, name):
+    n_cells = 400 if "dense" in name else 2000
+    counts = sp.random(n_cells, 2000, 0.3, format="csr", dtype=np.float32, random_state=rng)
+    counts.data[:] = rng.integers(1, 50, counts.nnz)
+    path = source_files.FORMATS[name](counts, tmp_path)
+    n_entries, total = counts.nnz, counts.sum(dtype=np.float64)
+    del counts
+    budget = 8 << 20
+    with open_source(path, Reading(budget, str(tmp_path))) as opened:
+        tracemalloc.start()
+        try:
+            matrix = opened.matrix("X")
+            rows = matrix if isinstance(matrix, CsrSource) else DenseAsRows(matrix)
+            assert rows.n_entries == n_entries
+            for _ in range(2):
+                assert survey_rows(rows, ["counts"]).sum() == total
+            assert tracemalloc.get_traced_memory()[1] < budget
+        finally:
+            tracemalloc.stop()

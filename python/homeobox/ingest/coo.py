@@ -102,10 +102,15 @@ def add_coo_batch(
     for name, frame, size in (("obs_df", obs, n_cells), ("var_df", var, n_features)):
         if len(frame) != size:
             raise InvalidArgumentError(f"{name} has {len(frame)} rows, expected {size}")
-    entries = TextEntries(
-        path, (cell_col, gene_col, value_col), np.dtype(value_dtype), separator, first_index=int(one_indexed)
-    )
     reading = Reading(parse_bytes(memory), scratch_directory(catalog))
+    entries = TextEntries(
+        path,
+        (cell_col, gene_col, value_col),
+        np.dtype(value_dtype),
+        separator,
+        first_index=int(one_indexed),
+        memory_bytes=reading.memory_bytes,
+    )
     matrix = EntriesAsRows(entries.pieces, (n_cells, n_features), entries.dtype, path.name, reading)
     options = IngestOptions(
         chunk_shape=None if chunk_shape is None else tuple(chunk_shape),

@@ -40,8 +40,11 @@ class EntriesAsRows(CsrSource):
         self.indptr = np.zeros(shape[0] + 1, dtype=np.int64)
         np.cumsum(lengths, out=self.indptr[1:])
         self._ranges = EntryRanges(self.indptr, self.dtypes, reading)
+        step = reading.block_elements
         for rows, columns, values in pieces():
-            self._ranges.add(rows, columns, [values])
+            for begin in range(0, len(rows), step):
+                part = slice(begin, begin + step)
+                self._ranges.add(rows[part], columns[part], [values[part]])
 
     def blocks(self) -> Iterator[CsrBlock]:
         return self._ranges.blocks()

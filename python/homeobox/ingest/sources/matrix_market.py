@@ -48,6 +48,7 @@ def transposed_matrix_market(path: Path, reading: Reading) -> CsrSource:
         separator=" ",
         first_index=1,
         skip_lines=header.n_lines,
+        memory_bytes=reading.memory_bytes,
     )
     n_features, n_cells = header.shape
     matrix = EntriesAsRows(entries.pieces, (n_cells, n_features), entries.dtype, path.name, reading)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 # So many entries stay in the cache while they are checked or renumbered, and are work for all threads.
 _BLOCK_ELEMENTS = 1 << 19
 
-# An entry of a block costs up to 16 bytes as read, as much again reordered, the buffers of the shards on their way,
-# and the same for the block before, which is still being encoded. The rest of the budget is row bounds and obs.
-_BYTES_PER_BLOCK_ELEMENT = 128
+# Dealing entries out takes up to 100 bytes for each of a block: rows, columns and values as read and as sorted, and two
+# orders of 8 bytes. A quarter of the budget is for that, half for what is kept, the rest for row bounds and obs.
+_BYTES_PER_BLOCK_ELEMENT = 400
 
 
 @dataclass(frozen=True)

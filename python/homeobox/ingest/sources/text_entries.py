@@ -12,7 +12,10 @@ import pyarrow.csv
 
 from homeobox.errors import InvalidArgumentError
 
-_READ_BYTES = 1 << 24
+# The parser reads several pieces ahead.
+_PIECES_PER_BUDGET = 64
+_MAX_PIECE_BYTES = 1 << 22
+_MIN_PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class TextEntries:
         Number of the first row and column: 0 or 1.
     skip_lines
         Lines before the first entry.
+    memory_bytes
+        What a piece is a small part of.
     """
 
     path: Path
@@ -35,6 +40,7 @@ class TextEntries:
     separator: str
     first_index: int
     skip_lines: int = 0
+    memory_bytes: int = 1 << 30
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Rows and columns as int64 from 0, and values, in the order of the file.
@@ -45,6 +51,7 @@ class TextEntries:
             A line does not parse; says which file and what is wrong.
         """
         row, column, value = self.columns
+        piece_bytes = max(_MIN_PIECE_BYTES, min(_MAX_PIECE_BYTES, self.memory_bytes // _PIECES_PER_BUDGET))
         try:
             names, types = self._fields()
             if not names:
@@ -53,7 +60,7 @@ class TextEntries:
                 reader = pa.csv.open_csv(
                     lines,
                     read_options=pa.csv.ReadOptions(
-                        column_names=names, skip_rows=self.skip_lines, block_size=_READ_BYTES
+                        column_names=names, skip_rows=self.skip_lines, block_size=piece_bytes
                     ),
                     parse_options=pa.csv.ParseOptions(delimiter=self.separator, quote_char=False),
                     convert_options=pa.csv.ConvertOptions(
