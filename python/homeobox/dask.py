@@ -1,0 +1,304 @@
+"""Ingest of many files by the processes of a Dask cluster, which may be those of this machine.
+
+Each file is one dataset and one task; what fails, fails alone. Needs the extra ``homeobox[dask]``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from homeobox.atlas import RaggedAtlas
+from homeobox.errors import ConflictError, InvalidArgumentError
+from homeobox.ingest import add_from_anndata
+from homeobox.ingest.group_name import check_group_name, check_not_nested
+from homeobox.ingest.sources import Reading, open_source
+from homeobox.schema import DatasetRecord, HoxBaseSchema
+
+try:
+    import distributed
+except ImportError as error:  # pragma: no cover, since tests skip without it
+    raise ImportError("homeobox.dask needs Dask's distributed: pip install 'homeobox[dask]'") from error
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ingest"]
+
+#: What happened to a file.
+ADDED, PRESENT, FAILED = "added", "present", "failed"
+
+#: Adds one file to the atlas under a group name and returns the number of cells.
+AddFile = Callable[[RaggedAtlas, str, str], int]
+
+
+def ingest(
+    atlas_uri: str | os.PathLike[str],
+    files: Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]],
+    *,
+    cell_table_name: str = "cells",
+    cell_schema: type[HoxBaseSchema],
+    dataset_table_name: str = "datasets",
+    dataset_schema: type[DatasetRecord] = DatasetRecord,
+    feature_space: str = "gene_expression",
+    zarr_layer: str = "counts",
+    add: AddFile | None = None,
+    client: Any = None,
+    tries: int = 10,
+    progress: bool = True,
+    store_kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> pl.DataFrame:
+    """Add files to an atlas, each as a dataset, spread over the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    atlas_uri : str or path
+        An atlas that exists and that every worker reaches under this address. Features must be registered.
+    files : sequence of paths, or mapping of group name to path
+        Without names, a group is called like its file without suffixes. Every worker must reach them.
+    cell_table_name, cell_schema, dataset_table_name, store_kwargs
+        As for :meth:`RaggedAtlas.open`.
+    dataset_schema : type of DatasetRecord
+        Class of the dataset rows; its further fields need defaults, or `add` makes the rows.
+    feature_space, zarr_layer : str
+        As for :func:`homeobox.add_from_anndata`, which takes each file.
+    add : callable, optional
+        ``add(atlas, path, group) -> n_cells`` is called instead, on a worker: for other kinds of files, other functions
+        such as :func:`homeobox.add_fragments`, or to prepare `obs`.
+    client : distributed.Client, optional
+        Default: the current one, or else a cluster of this machine's processes, for the time of the call. A script
+        that lets it start one needs ``if __name__ == "__main__":``, as every use of new processes does.
+    tries : int
+        Attempts for a file whose commit another writer got in the way of.
+    progress : bool
+        Show a bar on a terminal.
+    **options
+        Further arguments of :func:`homeobox.add_from_anndata`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per file in the given order: `zarr_group`, `file`, `status`, `n_cells`, `seconds`, `tries`, `error`
+        (class and message; null without one). The status is "added", "failed", or "present": the atlas has cells of
+        this group already, from an earlier call or from a worker that died right after it had added them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Two files have one name, or a name cannot be that of a group; nothing was begun.
+    AtlasNotFoundError
+        There is no atlas.
+
+    Notes
+    -----
+    Stage: experimental. A file that fails leaves nothing and stops no other. The same call again adds what is missing.
+    Feature spaces of your own must be registered on the workers too: put ``register_spec`` into the module of
+    `cell_schema`.
+    """
+    named = _named(files)
+    job = _Job(
+        os.fspath(atlas_uri),
+        cell_table_name,
+        cell_schema,
+        dataset_table_name,
+        dataset_schema,
+        store_kwargs,
+        feature_space,
+        add,
+        tries,
+        {"zarr_layer": zarr_layer, **options} if "layers" not in options else options,
+    )
+    job.open()  # an error here is the caller's, not one of each file
+    with _client(client) as workers, _bar(len(named), progress) as advance:
+        outcomes = _run(workers, job, named, advance)
+        for group, outcome in outcomes.items():
+            if outcome is None:  # once more and alone, since it may have died of a neighbour
+                outcomes[group] = _run(workers, job, {group: named[group]}, advance)[group]
+    died = "a worker died of it each time, of lack of memory or of a crash"
+    return _table([outcome or _Outcome(group, named[group], error=died) for group, outcome in outcomes.items()])
+
+
+def _run(workers: Any, job: _Job, named: Mapping[str, str], advance: Callable[[], None]) -> dict[str, _Outcome | None]:
+    """The outcome of each file; None where workers died with it several times, whosever fault it was."""
+    futures = {group: workers.submit(_add_file, job, group, path, pure=False) for group, path in named.items()}
+    try:
+        for future in distributed.as_completed(list(futures.values())):
+            if not _was_killed(future):
+                advance()
+        return {
+            group: None if _was_killed(futures[group]) else _outcome(futures[group], group, named[group])
+            for group in named
+        }
+    finally:
+        workers.cancel([future for future in futures.values() if not future.done()])
+
+
+def _was_killed(future: Any) -> bool:
+    return future.status == "error" and isinstance(future.exception(), distributed.KilledWorker)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every worker needs to know; travels to them."""
+
+    atlas_uri: str
+    cell_table_name: str
+    cell_schema: type[HoxBaseSchema]
+    dataset_table_name: str
+    dataset_schema: type[DatasetRecord]
+    store_kwargs: dict[str, Any] | None
+    feature_space: str
+    add: AddFile | None
+    tries: int
+    options: dict[str, Any]
+
+    def open(self) -> RaggedAtlas:
+        return RaggedAtlas.open(
+            self.atlas_uri,
+            self.cell_table_name,
+            self.cell_schema,
+            self.dataset_table_name,
+            store_kwargs=self.store_kwargs,
+        )
+
+    def add_file(self, atlas: RaggedAtlas, path: str, group: str) -> int:
+        if self.add is not None:
+            return self.add(atlas, path, group)
+        record = self.dataset_schema(zarr_group=group, feature_space=self.feature_space, n_cells=_count_cells(path))
+        return add_from_anndata(atlas, path, feature_space=self.feature_space, dataset_record=record, **self.options)
+
+
+def _count_cells(path: str) -> int:
+    with open_source(path, Reading()) as opened:
+        return len(opened.obs())
+
+
+@dataclass
+class _Outcome:
+    zarr_group: str
+    file: str
+    status: str = FAILED
+    n_cells: int | None = None
+    seconds: float = field(default=0.0)
+    tries: int = 0
+    error: str | None = None
+
+
+def _add_file(job: _Job, group: str, path: str) -> _Outcome:
+    """Runs on a worker. Every error becomes part of the answer, so that it is told with the file that it is of."""
+    outcome = _Outcome(group, path)
+    started = time.monotonic()
+    try:
+        atlas = job.open()
+        if group in atlas.catalog.groups_with_cells():
+            outcome.status = PRESENT  # from an earlier call, or from a worker that died right after its commit
+            return outcome
+        outcome.n_cells = _with_retries(outcome, job, atlas)
+        outcome.status = ADDED
+    except Exception as error:
+        outcome.error = f"{type(error).__name__}: {error}"
+    finally:
+        outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _with_retries(outcome: _Outcome, job: _Job, atlas: RaggedAtlas) -> int:
+    while True:
+        outcome.tries += 1
+        try:
+            return job.add_file(atlas, outcome.file, outcome.zarr_group)
+        except ConflictError:
+            if outcome.tries >= job.tries:
+                raise
+            # Writers that failed together would otherwise meet again.
+            time.sleep(random.random() * min(0.05 * 2**outcome.tries, 5))
+
+
+def _outcome(future: Any, group: str, path: str) -> _Outcome:
+    """The answer of a task, or why there is none: its function or its answer could not travel, say."""
+    if future.status == "finished":
+        outcome: _Outcome = future.result()
+        return outcome
+    error = future.exception() if future.status == "error" else None
+    return _Outcome(group, path, error=f"{type(error).__name__}: {error}" if error else f"the task was {future.status}")
+
+
+def _named(files: Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]) -> dict[str, str]:
+    """Group name -> path."""
+    if isinstance(files, str | os.PathLike):
+        raise InvalidArgumentError(f"files must be a sequence or a mapping of paths, found the path '{files}'")
+    if isinstance(files, Mapping):
+        named = {name: os.fspath(path) for name, path in files.items()}
+    else:
+        named = {}
+        for path in (os.fspath(file) for file in files):
+            group = Path(path).name.split(".")[0]
+            if group in named:
+                raise InvalidArgumentError(
+                    f"files '{named[group]}' and '{path}' would both be group '{group}'; give a mapping of group names "
+                    "to paths"
+                )
+            named[group] = path
+    for group in named:
+        check_group_name(group, "group name")
+        check_not_nested(group, named)
+    return named
+
+
+@contextmanager
+def _client(given: Any) -> Iterator[Any]:
+    """The client that was given, the current one, or one for the time of the call."""
+    if given is not None:
+        yield given
+        return
+    try:
+        current = distributed.default_client()
+    except ValueError:
+        current = None
+    if current is not None:
+        yield current
+        return
+    # Threads would share one Python lock where obs is converted; the core's own threads fill the cores.
+    with (
+        distributed.LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _bar(n_files: int, wanted: bool) -> Iterator[Callable[[], None]]:
+    """Gives a function to call after each file."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task("files", total=n_files)
+        yield lambda: shown.advance(task)
+
+
+def _table(outcomes: list[_Outcome]) -> pl.DataFrame:
+    import polars as pl
+
+    schema = {
+        "zarr_group": pl.String,
+        "file": pl.String,
+        "status": pl.String,
+        "n_cells": pl.Int64,
+        "seconds": pl.Float64,
+        "tries": pl.Int64,
+        "error": pl.String,
+    }
+    return pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=schema)
