@@ -175,6 +175,37 @@ def test_a_feature_major_copy_may_die_at_every_store_call(template: Path, tmp_pa
     assert [f for f in atlas.validate(deep=True) if "run optimize()" not in f] == []
 
 
+def test_an_ingest_may_die_at_every_store_call_and_is_cleaned(template: Path, tmp_path: Path) -> None:
+    root = tmp_path / "atlas"
+    shutil.copytree(template, root)
+    atlas = opened(root)
+    atlas.clean()
+    atlas.optimize()
+    healthy = atlas.catalog.store
+    objects = healthy.list("")
+    n_deaths = 0
+    while True:
+        atlas.catalog.store = _core.FailingStore(healthy, fail_on=n_deaths + 1, n_failures=10**9)
+        try:
+            add(atlas, dataset("late"))
+            break
+        except HomeoboxError:
+            n_deaths += 1
+        finally:
+            atlas.catalog.store = healthy
+        assert n_deaths < 500
+        assert atlas.validate(deep=True) == []
+        assert atlas.list_datasets()["zarr_group"].to_list() == ["second"]
+        atlas.clean()
+        assert healthy.list("") == objects
+        assert list(atlas.catalog.datasets.by_group()) == ["second"]
+        assert atlas.leftovers().is_empty()
+    assert n_deaths > 10
+    # The last call takes the claim away; without it the dataset is there all the same.
+    assert sorted(atlas.list_datasets()["zarr_group"]) == ["late", "second"]
+    assert atlas.validate(deep=True) == []
+
+
 _KILLED = """
 import os, random, sys, threading, time
 sys.path[:0] = sys.argv[3:]
