@@ -195,7 +195,7 @@ def test_recent_versions_and_their_arrays_stay_for_writers_in_flight(atlas: hox.
     assert list(report.groups) == ["first"]
     assert report.table_versions["cells"]
     assert stored_groups(atlas) == {"second"}
-    assert len(atlas.catalog.cells.table.version_numbers()) == 1
+    assert len(atlas.catalog.cells.table.dataset.versions()) == 1
     assert atlas.validate() == []
 
 

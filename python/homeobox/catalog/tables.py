@@ -8,13 +8,11 @@ Lance reports a caller's mistake (unknown column, bad SQL) as ValueError; it lea
 """
 
 import contextlib
-import datetime
-import itertools
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import lance
 import numpy as np
@@ -323,25 +321,6 @@ class Table:
     def at(self, version: int) -> "Table":
         """The table pinned at one of its versions."""
         return Table(self.name, self._dataset.checkout_version(version), pinned=True)
-
-    def version_numbers(self) -> list[int]:
-        """Lance versions that are there, ascending."""
-        return [version["version"] for version in self.dataset.versions()]
-
-    def versions_superseded(self, min_age: datetime.timedelta) -> set[int]:
-        """Versions whose successor was committed more than `min_age` ago; never the latest."""
-        versions = self.dataset.versions()
-        earlier = datetime.datetime.now() - min_age  # Lance tells local time
-        return {
-            version["version"]
-            for version, successor in itertools.pairwise(versions)
-            if cast(datetime.datetime, successor["timestamp"]) <= earlier
-        }
-
-    def bytes_of_versions(self, versions: list[int]) -> int:
-        """What removing versions would free."""
-        explained = self.dataset.explain_cleanup_old_versions(versions=versions, error_if_tagged_old_versions=False)
-        return int(explained.stats.bytes_removed)
 
     def remove_versions(self, versions: list[int]) -> int:
         """Remove versions and the files that no other version needs; returns the bytes freed.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from homeobox.catalog import Catalog, Table
+from homeobox.catalog.table_versions import bytes_of_versions, version_numbers, versions_superseded
 from homeobox.errors import InvalidArgumentError
 from homeobox.schema import AtlasVersionRecord
 
@@ -111,10 +112,10 @@ def plan_prune(catalog: Catalog, drop: Iterable[AtlasVersionRecord], min_age: da
     recorded = _recorded_versions(kept)
     for name in _table_names(catalog, [*kept, *dropped.values()]):
         table = Table.open(catalog.location, name)
-        versions = table.versions_superseded(min_age) - recorded.get(name, set())
+        versions = versions_superseded(table, min_age) - recorded.get(name, set())
         if versions:
             report.table_versions[name] = sorted(versions)
-            report.table_bytes += table.bytes_of_versions(sorted(versions))
+            report.table_bytes += bytes_of_versions(table, sorted(versions))
     report.groups = _unneeded_groups(catalog, report.table_versions, [*kept, *dropped.values()])
     return report
 
@@ -176,7 +177,7 @@ def _prefixes(key: str) -> list[str]:
 def _groups_that_stay(catalog: Catalog, going: dict[str, list[int]], records: Iterable[AtlasVersionRecord]) -> set[str]:
     groups: set[str] = set()
     for table in _existing_tables(catalog, {catalog.cells.table.name, *(r.cell_table_name for r in records)}):
-        for version in table.version_numbers():
+        for version in version_numbers(table):
             if version not in going.get(table.name, []):
                 groups |= catalog.cell_groups.of(table.at(version).dataset)
     return groups
@@ -186,7 +187,7 @@ def _groups_ever_named(catalog: Catalog, records: Iterable[AtlasVersionRecord]) 
     """Groups of 0.2.2 have no manifest, but each had a dataset row."""
     groups: set[str] = set()
     for table in _existing_tables(catalog, {catalog.datasets.table.name, *(r.dataset_table_name for r in records)}):
-        for version in table.version_numbers():
+        for version in version_numbers(table):
             groups |= set(table.at(version).scan(["zarr_group"])["zarr_group"].to_pylist())
     return groups - {""}
 
