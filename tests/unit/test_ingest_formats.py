@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,3 +185,59 @@ def test_features_of_one_type(atlas, folder, space, form):
         ingest(atlas, source, "peaks", space, feature_type="Peaks")
     with pytest.raises(InvalidArgumentError, match="var of adata has no column 'feature_types'"):
         ingest(atlas, as_anndata(COUNTS), "none", space, feature_type="Peaks")
+
+
+def test_raw_before_0_7(atlas, folder, tmp_path):
+    path = FORMATS["h5ad, CSR, before 0.7"](COUNTS, tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.move("X", "raw.X")
+        file.move("var", "raw.var")
+        file["X"] = np.zeros((5, 2))
+        file["var"] = np.zeros(2, dtype=[("index", "S16"), ("gene_ids", "S16")])
+    ingest(atlas, path, source="raw")
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), COUNTS.toarray())
+
+
+def test_layer_of_loom(atlas, folder, tmp_path):
+    ingest(atlas, FORMATS["loom"](COUNTS, tmp_path), source="layers/spliced")
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), COUNTS.toarray())
+
+
+def test_genomes_of_ten_x_version_2(atlas, folder, tmp_path):
+    path = FORMATS["10x HDF5, version 2"](COUNTS, tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.copy("GRCh38", "mm10")
+        file["mm10/data"][:] = file["GRCh38/data"][:] * 2
+    with pytest.raises(InvalidArgumentError, match=r"v2.h5 has no matrix 'X', it has \['GRCh38', 'mm10'\]"):
+        ingest(atlas, path)
+    ingest(atlas, path, source="mm10")
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), COUNTS.toarray() * 2)
+
+
+def test_columns_that_cannot_be_matched(atlas, tmp_path):
+    path = FORMATS["h5ad, CSR"](COUNTS, tmp_path)
+    names = [f"cell-{i}" for i in range(5)]
+    for obs, message in [
+        (
+            pd.DataFrame({"label": list("abcd")}),
+            "the index of obs lacks 5 of the 5 names of the source, such as 'cell-0'",
+        ),
+        (pd.DataFrame({"label": list("abcd")}, index=names[1:]), "lacks 1 of the 5 names"),
+        (pd.DataFrame({"label": list("aabcde")}, index=[names[0], *names]), "must hold each name once"),
+        ({"label": list("abcde")}, "obs must be a pandas DataFrame, found dict"),
+    ]:
+        with pytest.raises(InvalidArgumentError, match=message):
+            ingest(atlas, path, obs=obs)
+    assert not atlas.catalog.store.list("g/")
+
+
+def test_a_file_that_is_being_written(atlas, tmp_path):
+    path = FORMATS["h5ad, CSR"](COUNTS, tmp_path)
+    write = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", write, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        writer.stdout.readline()
+        with pytest.raises(InvalidArgumentError, match=r"csr\.h5ad is being written by another process"):
+            ingest(atlas, path)
+        writer.stdin.close()

@@ -19,7 +19,7 @@ def open_hdf5(path: Path) -> h5py.File:
     NotFoundError
         There is no such file.
     InvalidArgumentError
-        It is not HDF5, or is cut short.
+        It is not HDF5, is cut short, is being written, or must not be read.
     """
     try:
         import h5py
@@ -30,5 +30,13 @@ def open_hdf5(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        reason = "is cut short" if "truncated" in str(error) else "is not an HDF5 file, or is damaged"
-        raise InvalidArgumentError(f"{path} {reason}: {error}") from error
+        raise InvalidArgumentError(f"{path} {_reason(error)}: {error}") from error
+
+
+def _reason(error: OSError) -> str:
+    """h5py says what is wrong with a file by a number of the system or by words of HDF5 only."""
+    if isinstance(error, PermissionError):
+        return "must not be read by this user"
+    if isinstance(error, BlockingIOError):
+        return "is being written by another process"
+    return "is cut short" if "truncated" in str(error) else "is not an HDF5 file, or is damaged"
