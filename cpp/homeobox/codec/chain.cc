@@ -1,7 +1,6 @@
 #include "homeobox/codec/chain.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -169,7 +168,7 @@ void CodecChain::decode_range(std::span<const std::byte> encoded, std::uint64_t 
   }
   Bytes whole(chunk_.bytes());
   decode(encoded, whole, scratch);
-  std::memcpy(out, whole.data() + begin * width, (end - begin) * width);
+  std::copy_n(whole.begin() + static_cast<std::ptrdiff_t>(begin * width), (end - begin) * width, out);
 }
 
 }  // namespace hox::codec

@@ -1,6 +1,6 @@
 #include "homeobox/ragged/convert.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "homeobox/base/error.h"
 
@@ -47,7 +47,7 @@ void check_conversion(DataType from, DataType to) {
 void convert(DataType from, const std::byte* in, DataType to, std::byte* out, std::size_t n) {
   check_conversion(from, to);
   if (from == to) {
-    std::memcpy(out, in, n * element_bytes(to));
+    std::copy_n(in, n * element_bytes(to), out);
     return;
   }
   with_type(from, [&](auto from_value) {

@@ -1,7 +1,7 @@
 #include "homeobox/ragged/narrow_values.h"
 
 #include <bit>
-#include <cstring>
+#include <algorithm>
 
 namespace hox::ragged {
 namespace {
@@ -104,7 +104,7 @@ void widen_pieces(DataType dtype, std::size_t stored_bytes, const std::byte* in,
   }
   for (std::size_t piece = 0; piece < n_pieces; ++piece) {
     const std::size_t n_bytes = lengths[piece] * native_bytes;
-    std::memcpy(out + targets[piece] * native_bytes, in, n_bytes);
+    std::copy_n(in, n_bytes, out + targets[piece] * native_bytes);
     in += n_bytes;
   }
 }

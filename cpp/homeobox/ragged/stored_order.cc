@@ -55,7 +55,7 @@ class RowReorderer {
  private:
   static std::byte* copy_values(const LayerInput& layer, std::int64_t begin, std::size_t at, std::size_t n) {
     std::byte* const to = layer.reordered + at * layer.value_bytes;
-    std::memcpy(to, layer.values + static_cast<std::size_t>(begin) * layer.value_bytes, n * layer.value_bytes);
+    std::copy_n(layer.values + static_cast<std::size_t>(begin) * layer.value_bytes, n * layer.value_bytes, to);
     return to;
   }
 
