@@ -128,21 +128,18 @@ def ingest(
 
 def _run(workers: Any, job: _Job, named: Mapping[str, str], advance: Callable[[], None]) -> dict[str, _Outcome | None]:
     """The outcome of each file; None where workers died with it several times, whosever fault it was."""
-    futures = {group: workers.submit(_add_file, job, group, path, pure=False) for group, path in named.items()}
+    futures = {workers.submit(_add_file, job, group, path, pure=False): group for group, path in named.items()}
+    outcomes: dict[str, _Outcome | None] = dict.fromkeys(named)
     try:
-        for future in distributed.as_completed(list(futures.values())):
-            if not _was_killed(future):
+        # Answers are fetched as they come: what a worker still holds when it dies is computed again.
+        for future, answer in distributed.as_completed(list(futures), with_results=True, raise_errors=False):
+            group = futures[future]
+            outcomes[group] = _outcome(answer, group, named[group])
+            if outcomes[group] is not None:
                 advance()
-        return {
-            group: None if _was_killed(futures[group]) else _outcome(futures[group], group, named[group])
-            for group in named
-        }
+        return outcomes
     finally:
-        workers.cancel([future for future in futures.values() if not future.done()])
-
-
-def _was_killed(future: Any) -> bool:
-    return future.status == "error" and isinstance(future.exception(), distributed.KilledWorker)
+        workers.cancel([future for future in futures if not future.done()])
 
 
 @dataclass(frozen=True)
@@ -222,13 +219,14 @@ def _with_retries(outcome: _Outcome, job: _Job, atlas: RaggedAtlas) -> int:
             time.sleep(random.random() * min(0.05 * 2**outcome.tries, 5))
 
 
-def _outcome(future: Any, group: str, path: str) -> _Outcome:
-    """The answer of a task, or why there is none: its function or its answer could not travel, say."""
-    if future.status == "finished":
-        outcome: _Outcome = future.result()
-        return outcome
-    error = future.exception() if future.status == "error" else None
-    return _Outcome(group, path, error=f"{type(error).__name__}: {error}" if error else f"the task was {future.status}")
+def _outcome(answer: Any, group: str, path: str) -> _Outcome | None:
+    """The answer of a task, or why there is none: its function could not travel, say. None: workers died."""
+    if isinstance(answer, _Outcome):
+        return answer
+    error = answer[1] if isinstance(answer, tuple) else answer
+    if isinstance(error, distributed.KilledWorker):
+        return None
+    return _Outcome(group, path, error=f"{type(error).__name__}: {error}")
 
 
 def _named(files: Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]) -> dict[str, str]:

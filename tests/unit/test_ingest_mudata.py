@@ -135,6 +135,17 @@ def test_a_file_gives_the_same(tmp_path, rng):
     assert_equals(checked_out(atlas, tmp_path / "atlas"), mdata)
 
 
+def test_uids_from_another_column_and_a_backed_file(tmp_path, rng):
+    atlas, mdata = new_atlas(tmp_path / "atlas"), two_modalities(rng)
+    del mdata["prot"].obs["sex"], mdata["prot"].var["global_feature_uid"]
+    mdata.write_h5mu(tmp_path / "two.h5mu")
+    backed = mudata.read_h5mu(tmp_path / "two.h5mu", backed="r")
+    with pytest.raises(InvalidArgumentError, match="modality 'prot': var has no column 'global_feature_uid'"):
+        add(atlas, backed)
+    assert add(atlas, backed, feature_uids={"prot": "index"}) == 6
+    assert_equals(checked_out(atlas, tmp_path / "atlas"), mdata)
+
+
 def test_cells_without_any_of_the_modalities_are_left_out_with_a_warning(tmp_path, rng):
     atlas, mdata = new_atlas(tmp_path), two_modalities(rng)
     only = {"rna": PLACES["rna"]}

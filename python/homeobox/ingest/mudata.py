@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from homeobox.ingest.dataset_plan import (
     plan_dataset,
 )
 from homeobox.ingest.encoding import Codec
+from homeobox.ingest.feature_uids import with_feature_uids
 from homeobox.ingest.group_plan import CellsOfGroup, MatrixGroup
 from homeobox.ingest.modality_obs import ModalityObs, cell_columns
-from homeobox.ingest.obs_columns import convert_obs
-from homeobox.ingest.sources import SourceDataset, matrix_in_memory
-from homeobox.schema import DatasetRecord
+from homeobox.ingest.obs_columns import convert_cells
+from homeobox.ingest.sources import Reading, SourceDataset, open_source, read_dataset
+from homeobox.schema import ColumnInfo, DatasetRecord, PointerKind, get_spec
 
 if TYPE_CHECKING:
     import mudata
@@ -43,6 +44,7 @@ def add_from_mudata(
     codec: Codec = "bp128",
     feature_order: FeatureOrder = "expression",
     whole_counts: bool = True,
+    feature_uids: Mapping[str, str | Sequence[str]] | None = None,
 ) -> int:
     """Add cells with several modalities to an atlas: one row per cell with all its pointers, wholly or not at all.
 
@@ -61,6 +63,8 @@ def add_from_mudata(
         Name in `mdata` -> its dataset row; `n_cells` is the number of cells of that modality.
     codec, feature_order, whole_counts
         As for :func:`add_from_anndata`, for every modality.
+    feature_uids : mapping, optional
+        Name in `mdata` -> as for :func:`add_from_anndata`, for modalities without ``var["global_feature_uid"]``.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def add_from_mudata(
     -----
     Stage: experimental. A column `c` of the cell schema is taken from ``mdata.obs["c"]``; else, if it is named like
     ``rna_c``, from column ``c`` of modality ``rna``; else from column ``c`` of the modalities, which must agree where
-    they share a cell. A path is read into memory.
+    they share a cell. Vectors come from ``mdata.obsm``. A path and what is backed by a file are read into memory.
     """
     catalog = atlas.catalog
     cell_schema = check_writable(catalog)
@@ -93,11 +97,21 @@ def add_from_mudata(
 
     parts = {name: ModalityObs(source.mod[name].obs, row) for name, row in rows.items()}
     fields = obs_fields(catalog)
-    frame = cell_columns([field.name for field in fields], source.obs.iloc[kept], parts)
-    obs = convert_obs(frame, fields, cell_schema.model_fields)
+    sources = [ColumnInfo.of_metadata(field.metadata).source for field in fields]
+    names = dict.fromkeys(name for name in [*(field.name for field in fields), *sources] if name is not None)
+    frame = cell_columns(names, source.obs.iloc[kept], parts)
+    obsm = {key: _rows(values, kept) for key, values in source.obsm.items()}
+    obs = convert_cells(frame, obsm, fields, cell_schema.model_fields)
     options = IngestOptions(codec=codec, feature_order=feature_order, whole_counts=whole_counts)
     plans = [
-        _plan_modality(catalog, source.mod[name], name, place, dataset_records[name], frame, rows[name], options)
+        _plan_modality(
+            catalog,
+            name,
+            _modality(source.mod[name], rows[name], frame, obsm, (feature_uids or {}).get(name)),
+            place,
+            dataset_records[name],
+            options,
+        )
         for name, place in modalities.items()
     ]
     groups = [CellsOfGroup(MatrixGroup(plan), row) for plan, row in zip(plans, rows.values(), strict=True)]
@@ -172,23 +186,43 @@ def _cells_with_data(mdata: Any, rows: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.flatnonzero(present)
 
 
-def _plan_modality(
-    catalog: Catalog,
+def _rows(values: Any, rows: np.ndarray) -> Any:
+    return values.iloc[rows] if hasattr(values, "iloc") else values[rows]
+
+
+def _modality(
     modality: Any,
-    name: str,
-    place: tuple[str, str],
-    record: DatasetRecord,
-    frame: pd.DataFrame,
     row_of_cell: np.ndarray,
-    options: IngestOptions,
-) -> DatasetPlan:
-    # The plan of a matrix looks at obs too, so it gets that of the modality's cells, in its own order.
+    frame: pd.DataFrame,
+    obsm: Mapping[str, Any],
+    feature_uids: str | Sequence[str] | None,
+) -> Callable[[bool], SourceDataset]:
+    """Opens a modality, with whole rows or not, and with what is known of its cells, in its own order."""
     cells = np.flatnonzero(row_of_cell >= 0)
     cells = cells[np.argsort(row_of_cell[cells])]
-    obs = frame.iloc[cells].set_axis(modality.obs_names)
+
+    def opened(whole_rows: bool) -> SourceDataset:
+        in_memory = modality.to_memory() if modality.isbacked else modality  # the file has it elsewhere than an h5ad
+        found = read_dataset(open_source(in_memory, Reading()), ["X"], whole_rows)
+        # The plan of a matrix looks at obs too.
+        obs = frame.iloc[cells].set_axis(modality.obs_names)
+        vectors = {key: _rows(values, cells) for key, values in obsm.items()}
+        return SourceDataset("the modality", found.matrix, obs, with_feature_uids(found.var, feature_uids), vectors)
+
+    return opened
+
+
+def _plan_modality(
+    catalog: Catalog,
+    name: str,
+    opened: Callable[[bool], SourceDataset],
+    place: tuple[str, str],
+    record: DatasetRecord,
+    options: IngestOptions,
+) -> DatasetPlan:
     space, layer = place
     try:
-        source = SourceDataset("the modality", matrix_in_memory(modality.X, "X"), obs, modality.var)
+        source = opened(get_spec(space).pointer_kind is PointerKind.DENSE)
         return plan_dataset(catalog, source, space, [layer], record, options)
     except (InvalidArgumentError, NotFoundError, UnsupportedError) as error:
         raise type(error)(f"modality '{name}': {error}") from error
