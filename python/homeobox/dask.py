@@ -99,9 +99,10 @@ def ingest(
 
     Notes
     -----
-    Stage: experimental. A file that fails leaves nothing and stops no other. The same call again adds what is missing.
-    Feature spaces of your own must be registered on the workers too: put ``register_spec`` into the module of
-    `cell_schema`.
+    Stage: experimental. A file that fails leaves nothing and stops no other; one of which workers die is tried once
+    more alone, since Dask also gives up the tasks beside it. A cluster that has lost all its workers is waited for, as
+    Dask does. The same call again adds what is missing. Feature spaces of your own must be registered on the workers
+    too: put ``register_spec`` into the module of `cell_schema`.
     """
     named = _named(files)
     job = _Job(
