@@ -270,14 +270,15 @@ class AtlasQuery:
         Returns
         -------
         CsrLoader
-            ``len(loader)`` batches per ``for``; each a `SparseBatch` whose `indices` are global feature indices.
+            ``len(loader)`` batches per ``for``; each a `SparseBatch` whose `indices` are global feature indices. Obs
+            columns named by `select` come along in its `metadata`.
 
         Raises
         ------
         InvalidArgumentError
             Bad sizes, an unknown feature space, SQL that does not parse.
         UnsupportedError
-            A dense feature space or a query with a feature filter.
+            A dense feature space, or a query with a feature filter or an intersection.
         NotFoundError
             A group lacks the layer.
 

@@ -1,4 +1,4 @@
-"""A writer may be killed at any moment: nothing is half there, nothing is lost, and old snapshots stay what they were."""
+"""A writer may be killed at any moment: nothing is half there, nothing is lost, and old snapshots stay as they were."""
 
 from __future__ import annotations
 

@@ -213,3 +213,23 @@ def test_refusals(atlas: hox.RaggedAtlas, options: dict[str, object], error: typ
 def test_a_feature_filter_is_refused(atlas: hox.RaggedAtlas) -> None:
     with pytest.raises(UnsupportedError, match="reads all features"):
         atlas.query().features(UIDS[:3], "gene_expression").to_loader()
+
+
+def test_other_ways_to_leave_features_out_are_refused(atlas: hox.RaggedAtlas) -> None:
+    with pytest.raises(UnsupportedError, match="intersection"):
+        atlas.query().feature_join("intersection").to_loader()
+    with pytest.raises(InvalidArgumentError, match="reads only"):
+        atlas.query().feature_spaces("protein_abundance").to_loader()
+
+
+def test_selected_columns_come_along_with_their_rows(atlas: hox.RaggedAtlas) -> None:
+    query = atlas.query().select(["label", "number"])
+    obs = atlas.query().to_polars()
+    seen = []
+    for batch in query.to_loader(32, seed=3):
+        assert batch.metadata is not None
+        assert list(batch.metadata["label"]) == [obs["label"][int(cell)] for cell in batch.cells]
+        assert np.isnan(batch.metadata["number"]).all()  # a column of missing numbers
+        seen.extend(batch.cells.tolist())
+    assert sorted(seen) == list(range(len(obs)))
+    assert next(iter(atlas.query().to_loader(8))).metadata is None

@@ -10,8 +10,9 @@ import numpy as np
 from homeobox import _core
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.loader.batch import SparseBatch
+from homeobox.loader.cell_columns import CellColumns
 from homeobox.query import QueryRequest, ReadSession
-from homeobox.query.cells import scan_pointers
+from homeobox.query.cells import obs_columns, scan_pointers
 from homeobox.query.modality import plan_modality
 from homeobox.schema import PointerKind
 from homeobox.schema.byte_sizes import parse_bytes
@@ -30,11 +31,15 @@ class CsrLoader:
 
     Notes
     -----
-    Pointers and order take 20 bytes per cell; no table is read after the loader was made.
+    Pointers and order take 20 bytes per cell, and each selected column what it holds; no table is read after the loader
+    was made.
     """
 
-    def __init__(self, core: _core.BatchLoader, n_features: int, batch_size: int) -> None:
+    def __init__(
+        self, core: _core.BatchLoader, n_features: int, batch_size: int, columns: CellColumns | None = None
+    ) -> None:
         self._core = core
+        self._columns = columns
         self._epoch = 0
         self._iteration = 0
         self.n_features = n_features
@@ -78,7 +83,8 @@ class CsrLoader:
             if batch is None:
                 return
             cells, offsets, indices, values = batch
-            yield SparseBatch(indices, values, offsets, self.n_features, cells)
+            metadata = None if self._columns is None else self._columns.take(cells)
+            yield SparseBatch(indices, values, offsets, self.n_features, cells, metadata)
         raise InvalidArgumentError("this loader was iterated anew; an earlier iterator over it cannot go on")
 
     def __repr__(self) -> str:
@@ -113,7 +119,18 @@ def make_csr_loader(
         raise UnsupportedError(f"to_loader reads sparse feature spaces; '{feature_space}' is dense")
     if feature_space in request.features:
         raise UnsupportedError("to_loader reads all features; a query with features([...]) goes to to_anndata")
-    pointers = scan_pointers(session.catalog, request, field).take_present()
+    if request.feature_join != "union":
+        raise UnsupportedError(
+            f"to_loader reads all features; feature_join('{request.feature_join}') is for to_anndata"
+        )
+    if request.feature_spaces is not None and feature_space not in request.feature_spaces:
+        raise InvalidArgumentError(
+            f"to_loader is to read '{feature_space}', but feature_spaces reads only {list(request.feature_spaces)}"
+        )
+    selected = [] if request.columns is None else obs_columns(session.catalog, request)
+    pointers, table = scan_pointers(session.catalog, request, field, selected)
+    columns = None if request.columns is None else CellColumns(table, pointers.present)
+    pointers = pointers.take_present()
     plan = plan_modality(session, request, pointers)
     layouts = [session.catalog.layouts.read(uid)[1] for uid in plan.features.layouts]
     to_global = [layouts[layout] for layout in plan.layout_of_group]
@@ -139,7 +156,7 @@ def make_csr_loader(
         drop_last=bool(drop_last),
         memory_bytes=memory_bytes,
     )
-    return CsrLoader(core, n_features, batch_size)
+    return CsrLoader(core, n_features, batch_size, columns)
 
 
 def _whole(name: str, value: int, least: int) -> int:

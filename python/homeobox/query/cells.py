@@ -64,9 +64,12 @@ def read_cells(catalog: Catalog, request: QueryRequest, fields: Sequence[Pointer
     return CellSelection(table.select(obs), [read_pointers(table, field) for field in fields])
 
 
-def scan_pointers(catalog: Catalog, request: QueryRequest, field: PointerField) -> PointerColumns:
-    """Pointers of the selected cells, without their obs columns."""
-    return read_pointers(_scan(catalog, request, pointer_columns(field)), field)
+def scan_pointers(
+    catalog: Catalog, request: QueryRequest, field: PointerField, columns: Sequence[str] = ()
+) -> tuple[PointerColumns, pa.Table]:
+    """Pointers of the selected cells, and of their obs columns just these."""
+    table = _scan(catalog, request, [*pointer_columns(field), *columns])
+    return read_pointers(table, field), table.select(list(columns))
 
 
 def count_cells(catalog: Catalog, request: QueryRequest) -> int:
