@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse
 
-# Elements of a matrix in memory at once.
-BLOCK_ELEMENTS = 1 << 22
+# Elements of a matrix in memory at once. Larger blocks are not faster, and leave holes in the heap.
+BLOCK_ELEMENTS = 1 << 20
 
 
 @dataclass
