@@ -361,8 +361,8 @@ class RaggedAtlas:
 
         Notes
         -----
-        Every group is read and encoded anew in blocks, all its arrays and feature-major copies included; 1.2e8 counts took
-        440 MB. The cell table is written last, in one commit: a copy that was interrupted does not open. Truth
+        Every group is read and encoded anew in blocks, all its arrays and feature-major copies included; 1.2e8 counts
+        took 440 MB. The cell table is written last, in one commit: a copy that was interrupted does not open. Truth
         values and half-precision floats, which 0.2.2 cannot read, become uint8 and float32 under "bitpacking".
         Indexes of the tables are not copied. Stage: stable.
         """
@@ -409,9 +409,9 @@ class RaggedAtlas:
 
         Notes
         -----
-        With `path` the matrix goes through memory in blocks of a million entries (1.2e8 counts took 390 MB); obs and var
-        are whole. The file appears when it is whole. Days, moments,
-        lists and structs are text, as in :meth:`AtlasQuery.to_anndata`. Stage: stable.
+        With `path` the matrix goes through memory in blocks of a million entries (1.2e8 counts took 390 MB); obs and
+        var are whole. The file appears when it is whole. Days, moments, lists and structs are text, as in
+        :meth:`AtlasQuery.to_anndata`. Stage: stable.
         """
         if not self._opened.read_only:
             raise NotCheckedOutError(
