@@ -140,11 +140,11 @@ def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
         return None if offset is None else (len(dataset), np.array([offset]))
     if not hasattr(identifier, "chunk_iter"):  # HDF5 before 1.12.3
         return None
-    (chunk_elements,) = dataset.chunks
-    offsets = np.full(-(-len(dataset) // chunk_elements), -1, dtype=np.int64)
+    (chunk_elements,), n_elements = dataset.chunks, len(dataset)
+    offsets = np.full(-(-n_elements // chunk_elements), -1, dtype=np.int64)
 
     def place(chunk: h5py.h5d.StoreInfo) -> None:
-        if chunk.chunk_offset[0] < len(dataset) and not chunk.filter_mask:
+        if chunk.chunk_offset[0] < n_elements and not chunk.filter_mask:
             offsets[chunk.chunk_offset[0] // chunk_elements] = chunk.byte_offset
 
     identifier.chunk_iter(place)
