@@ -223,13 +223,13 @@ def write_rows_and_finish(array: _core.ArrayWriter) -> None:
 
 
 def test_shards_are_written_while_others_are_encoded():
-    store = _core.SlowStore(_core.MemoryStore(), delay_s=0.1)
+    store = _core.SlowStore(_core.MemoryStore(), delay_s=0.3)
     array = _core.ArrayWriter(store, "array", "uint32", [800], [10], [100], BYTES)
     started = time.monotonic()
     array.append(np.ones(800, np.uint32))
     array.finish()
-    # One look, eight shards of which four at a time are under way, one zarr.json: 0.4 s, or 1 s one after another.
-    assert time.monotonic() - started < 0.8
+    # One look, eight shards of which four at a time are under way, one zarr.json: 1.2 s, or 3 s one after another.
+    assert time.monotonic() - started < 2.7
     assert len(array.objects) == 9
 
 

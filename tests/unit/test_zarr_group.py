@@ -238,7 +238,7 @@ def test_a_group_costs_two_requests_and_an_array_one_more():
 
 
 def test_both_requests_are_on_their_way_together():
-    store = _core.CountingStore(_core.SlowStore(written(), delay_s=0.3))
+    store = _core.CountingStore(_core.SlowStore(written(), delay_s=1.0))
     begin = time.perf_counter()
     _core.Group.open(store, "g")
-    assert time.perf_counter() - begin < 0.55
+    assert time.perf_counter() - begin < 1.9
