@@ -9,6 +9,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -94,6 +95,7 @@ class PythonCsrWriter {
     const std::int64_t end = indptr.data()[indptr.shape(0) - 1];
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > indices.shape(0))
       fail<InvalidArgument>("indptr: entries [{}, {}) of {} indices", begin, end, indices.shape(0));
+    if (!std::is_sorted(indptr.data(), indptr.data() + indptr.shape(0))) fail<InvalidArgument>("indptr decreases");
     if (data.size() != dtypes_.size())
       fail<InvalidArgument>("data: {} array(s) expected, found {}", dtypes_.size(), data.size());
     std::vector<const std::byte*> layers;

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from homeobox import catalog as _catalog
-from homeobox import upkeep
 from homeobox.atlas_query import AtlasQuery
 from homeobox.catalog import VERSIONS_TABLE, AtlasLocation, AtlasTables, Catalog, WhichSnapshot, summary
 from homeobox.errors import InvalidArgumentError
@@ -492,6 +491,8 @@ class RaggedAtlas:
         -----
         Stage: experimental. One commit removes the cells, another the row; between them the row is hidden.
         """
+        from homeobox import upkeep
+
         return upkeep.delete_dataset(self._opened, dataset)
 
     def prune(
@@ -531,6 +532,8 @@ class RaggedAtlas:
         Stage: experimental. The latest state and everything that a kept snapshot needs stay as they are. May be stopped
         and repeated. Nobody may restore a snapshot that is being forgotten.
         """
+        from homeobox import upkeep
+
         return upkeep.prune(self._opened, keep, confirm, min_age)
 
     def leftovers(self) -> "pl.DataFrame":
@@ -539,6 +542,8 @@ class RaggedAtlas:
         The kinds are "ingest", "claim" (on what is whole), "feature-major copy", "layer", "dataset row" and "temporary
         file"; ``alive`` says whether the writer may still be at work. Stage: experimental.
         """
+        from homeobox import upkeep
+
         return _leftovers_frame(upkeep.find_leftovers(self._opened))
 
     def clean(self) -> "pl.DataFrame":
@@ -546,6 +551,8 @@ class RaggedAtlas:
 
         Nothing that is alive and nothing that cells point to, now or in a snapshot, is touched. Stage: experimental.
         """
+        from homeobox import upkeep
+
         return _leftovers_frame(upkeep.clean(self._opened))
 
     def __repr__(self) -> str:

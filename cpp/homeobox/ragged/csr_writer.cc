@@ -65,7 +65,6 @@ void CsrWriter::append(const CsrInput& block, std::span<const std::byte* const> 
   const std::size_t n_rows = block.indptr.size() - 1;
   for (std::size_t first = 0; first < n_rows;) {
     const auto begin = block.indptr.begin() + static_cast<std::ptrdiff_t>(first);
-    // Rows that decrease are refused where they are reordered; until then any end after `first` does.
     const auto end = std::upper_bound(begin + 1, block.indptr.end(), *begin + kStepEntries);
     const auto last =
         std::clamp<std::size_t>(static_cast<std::size_t>(end - block.indptr.begin()) - 1, first + 1, n_rows);

@@ -31,8 +31,9 @@ class CsrWriter {
   CsrWriter(Target indices, std::vector<Target> layers, std::int64_t n_features,
             std::span<const std::uint32_t> feature_order);
 
-  // All rows of `block`, and the values of each layer, which lie where the block's indices do. Throws InvalidArgument
-  // for what reorder_rows() refuses and for more entries than the arrays have; then the writer is of no further use.
+  // All rows of `block`, whose indptr ascends, and the values of each layer, which lie where the block's indices do.
+  // Throws InvalidArgument for what reorder_rows() refuses and for more entries than the arrays have; then the writer
+  // is of no further use.
   void append(const CsrInput& block, std::span<const std::byte* const> layers);
 
   // Finishes the arrays, indices last, and returns their objects. Call once.
