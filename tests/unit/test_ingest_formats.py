@@ -130,6 +130,50 @@ def test_several_layers_in_one_pass(atlas, folder, tmp_path, on_disk, space):
     np.testing.assert_array_equal(found, expected.astype(found.dtype))
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_dense_layers_lose_nothing(atlas, folder, tmp_path, on_disk):
+    """A value where the first layer is zero has no place in a sparse space; a zero where it is not has."""
+
+    def given(values: np.ndarray) -> object:
+        source = as_anndata(COUNTS.toarray())
+        source.layers["other"] = values
+        source.write_h5ad(tmp_path / "a.h5ad")
+        return tmp_path / "a.h5ad" if on_disk else source
+
+    fewer = COUNTS.toarray() * np.array([1.5, 0, 1.5, 1.5, 0])
+    more = fewer.copy()
+    more[3, 2] = 0.5
+    options = {"zarr_layer": None, "layers": {"counts": "X", "log_normalized": "layers/other"}}
+    with pytest.raises(InvalidArgumentError, match=r"row 3 of .*layers/other has values where .*X has zeros; ingest"):
+        ingest(atlas, given(more), **options)
+    ingest(atlas, given(fewer), **options)
+    np.testing.assert_array_equal(dense(answer(atlas, folder, layer="counts").X), COUNTS.toarray())
+    np.testing.assert_array_equal(dense(answer(atlas, folder, layer="log_normalized").X), fewer.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["object", "path", "backed"])
+@pytest.mark.parametrize("space", ["gene_expression", "protein_abundance"])
+def test_layers_are_not_joined_by_position(atlas, tmp_path, kind, space):
+    """raw has features of its own, of which those of X may be some, or all in another order."""
+    for order, message in (
+        ([0, 2, 1, 3, 4], r"'raw/X' has '{1}' as feature 1 and 'X' has '{2}'"),
+        ([0, 1, 2], r"'raw/X' has 5 features and 'X' has 3"),
+    ):
+        whole = as_anndata(COUNTS)
+        source = whole[:, order].copy()
+        source.raw = whole
+        if kind != "object":
+            source.write_h5ad(tmp_path / "a.h5ad")
+            source = tmp_path / "a.h5ad"
+        if kind == "backed":
+            source = anndata.read_h5ad(source, backed="r")
+        layers = {"counts": "raw", "log_normalized" if space == "gene_expression" else "clr_normalized": "X"}
+        with pytest.raises(InvalidArgumentError, match=message.format(*whole.var_names)):
+            ingest(atlas, source, space=space, zarr_layer=None, layers=layers)
+        if kind == "backed":
+            source.file.close()
+
+
 def test_small_budget_and_columns(atlas, folder, tmp_path):
     """More entries than fit in memory at once are dealt out on disk."""
     rng = np.random.default_rng(5)

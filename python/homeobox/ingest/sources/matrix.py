@@ -69,6 +69,11 @@ class MatrixSource(ABC):
         """Of the first layer."""
         return self.dtypes[0]
 
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What the user calls each layer, for messages."""
+        return (self.name,) * len(self.dtypes)
+
 
 class CsrSource(MatrixSource):
     """Rows without zeros.

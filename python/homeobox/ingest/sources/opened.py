@@ -85,7 +85,8 @@ def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) 
     Raises
     ------
     InvalidArgumentError
-        There is no such place, or the matrices do not fit together.
+        There is no such place, or the matrices do not fit together: in shape, in entries, or in the names of features
+        and their order.
     """
     named = ["raw/X" if place == "raw" else place for place in places]
     found = source.places()
@@ -93,6 +94,8 @@ def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) 
         if place not in found:
             raise InvalidArgumentError(f"{source.name} has no matrix '{place}', it has {found}")
     obs, var = source.obs(), source.var(named[0])  # cheaper to find wrong than a matrix
+    for place in named[1:]:
+        _check_same_features(source, named[0], var.index, place)
     matrices = [source.matrix(place) for place in named]
     if whole_rows:
         matrices = [RowsAsDense(matrix) if isinstance(matrix, CsrSource) else matrix for matrix in matrices]
@@ -104,3 +107,17 @@ def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) 
                 f"{len(frame)} rows"
             )
     return SourceDataset(source.name, matrix, obs, var, source.obsm())
+
+
+def _check_same_features(source: OpenedSource, first: str, names: pd.Index, place: str) -> None:
+    """Layers are joined by position, so every position must be one feature."""
+    others = source.var(place).index
+    if names.equals(others):
+        return
+    same = f"layers of one group have the same features in the same order, but in {source.name} '{first}'"
+    if len(names) != len(others):
+        raise InvalidArgumentError(f"{same} has {len(names)} features and '{place}' has {len(others)}")
+    differing = (at for at, (name, other) in enumerate(zip(names, others, strict=True)) if name != other)
+    at = next(differing, None)
+    if at is not None:
+        raise InvalidArgumentError(f"{same} has {names[at]!r} as feature {at} and '{place}' has {others[at]!r}")

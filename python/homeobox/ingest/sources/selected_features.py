@@ -81,6 +81,10 @@ class SelectedDense(DenseSource):
         self.shape = (source.shape[0], len(kept))
         self.dtypes = source.dtypes
 
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return self._source.layer_names
+
     def blocks(self) -> Iterator[tuple[np.ndarray, ...]]:
         for layers in self._source.blocks():
             yield tuple(np.ascontiguousarray(values[:, self._kept]) for values in layers)

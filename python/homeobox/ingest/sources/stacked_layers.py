@@ -77,6 +77,10 @@ class StackedDense(DenseSource):
         self.shape = sources[0].shape
         self.dtypes = tuple(dtype for source in sources for dtype in source.dtypes)
 
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return tuple(name for source in self._sources for name in source.layer_names)
+
     def blocks(self) -> Iterator[tuple[np.ndarray, ...]]:
         first, *others = self._sources
         streams = [_DenseReader(source) for source in others]
