@@ -88,7 +88,9 @@ def ingest(
     polars.DataFrame
         One row per file in the given order: `zarr_group`, `file`, `status`, `n_cells`, `seconds`, `tries`, `error`
         (class and message; null without one). The status is "added", "failed", or "present": the atlas has cells of
-        this group already, from an earlier call or from a worker that died right after it had added them.
+        this group already, from an earlier call or from a worker that died right after it had added them. Without
+        `add`, the feature space and number of cells of that dataset are compared with the file; if they differ, the
+        file failed.
 
     Raises
     ------
@@ -173,6 +175,23 @@ class _Job:
         record = self.dataset_schema(zarr_group=group, feature_space=self.feature_space, n_cells=_count_cells(path))
         return add_from_anndata(atlas, path, feature_space=self.feature_space, dataset_record=record, **self.options)
 
+    def other_dataset(self, atlas: RaggedAtlas, path: str, group: str) -> str | None:
+        """In what the dataset that has the group already differs from the file; None if in nothing that is known."""
+        if self.add is not None:
+            return None  # only that function knows what its files become
+        record = atlas.catalog.datasets.by_group().get(group)
+        if record is None:
+            return None
+        expected = {"feature_space": self.feature_space, "n_cells": _count_cells(path)}
+        differing = [
+            f"{name} {record[name]!r} there and {value!r} here"
+            for name, value in expected.items()
+            if record[name] != value
+        ]
+        if not differing:
+            return None
+        return f"another dataset has the group '{group}': {', '.join(differing)}; give the file another group name"
+
 
 def _count_cells(path: str) -> int:
     with open_source(path, Reading()) as opened:
@@ -197,7 +216,9 @@ def _add_file(job: _Job, group: str, path: str) -> _Outcome:
     try:
         atlas = job.open()
         if group in atlas.catalog.groups_with_cells():
-            outcome.status = PRESENT  # from an earlier call, or from a worker that died right after its commit
+            # From an earlier call, or from a worker that died right after its commit.
+            outcome.error = job.other_dataset(atlas, path, group)
+            outcome.status = PRESENT if outcome.error is None else FAILED
             return outcome
         outcome.n_cells = _with_retries(outcome, job, atlas)
         outcome.status = ADDED

@@ -84,6 +84,15 @@ def test_files_are_spread_and_failures_stay_alone(tmp_path, rng, client):
     again = ingest(folder, paths[:4], cell_schema=Cell)  # by the current client
     assert again["status"].to_list() == ["present", "present", "added", "present"]
 
+    # What has the name of a file but is something else is not that file.
+    anndata.read_h5ad(paths[0])[:9].copy().write_h5ad(tmp_path / "files" / "shorter.h5ad")
+    files = {"d0": tmp_path / "files" / "shorter.h5ad", "d1": paths[1]}
+    other = ingest(folder, files, cell_schema=Cell, client=client)
+    assert other["status"].to_list() == ["failed", "present"]
+    assert "another dataset has the group 'd0': n_cells 15 there and 9 here" in other["error"][0]
+    space = ingest(folder, {"d1": paths[1]}, cell_schema=Cell, client=client, feature_space="protein_abundance")
+    assert "feature_space 'gene_expression' there and 'protein_abundance' here" in space["error"][0]
+
 
 def add_or_refuse(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
     """Any function of ours takes a file; this one refuses one."""

@@ -348,6 +348,37 @@ def test_datasets_with_other_chromosomes_are_joined(tmp_path, rng, codec):
     assert len(reader.query_region("GL000219.1", 0, 1 << 30).starts) == (first["chrom"] == "GL000219.1").sum()
 
 
+def test_global_indices_with_gaps_give_the_right_names(tmp_path, rng, monkeypatch):
+    atlas = new_atlas(tmp_path)
+    frame = random_fragments(rng, 200, chroms=["chr1", "chrX", "GL000219.1"])
+    add(atlas, frame)
+    atlas.optimize()
+    # Some other writer may record such numbers: here the registry loses two features that no dataset has.
+    monkeypatch.setattr("homeobox.catalog.snapshot.validate", lambda _: [])
+    registry = atlas.catalog.registry(SPACE)
+    order = registry.arrow()["sequence_name"].to_pylist()
+    registry.table.dataset.delete("sequence_name IN ('chr2', 'chr10')")
+    atlas.snapshot()
+    fragments = hox.RaggedAtlas.checkout_latest(tmp_path).query().to_fragments()
+    assert fragments.chrom_names == [name for name in order if name not in ("chr2", "chr10")]
+    barcodes = sorted(set(frame["barcode"]))
+    assert per_cell(fragments) == expected_per_cell(frame, barcodes)
+
+
+def test_two_chromosomes_of_one_name_are_not_counted_as_one(tmp_path):
+    result = hox.FragmentResult(
+        chromosomes=np.array([0, 1, 2], np.uint8),
+        starts=np.array([5, 5, 5], np.uint32),
+        lengths=np.array([9, 9, 9], np.uint16),
+        offsets=np.array([0, 3]),
+        chrom_names=["chr1", "chr1", "chr2"],
+        obs=pd.DataFrame(index=["a"]),
+    )
+    with pytest.raises(InvalidArgumentError, match=r"several chromosomes of the name\(s\) \['chr1'\]"):
+        FragmentCounter([GenomicRange("chr1", 0, 9), GenomicRange("chr2", 0, 9)]).count_fragments(result)
+    assert FragmentCounter([GenomicRange("chr2", 0, 9)]).count_fragments(result).toarray().tolist() == [[1]]
+
+
 def test_obs_says_which_cells_in_which_order(tmp_path, rng):
     atlas = new_atlas(tmp_path)
     frame = random_fragments(rng, 700)

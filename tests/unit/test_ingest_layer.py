@@ -143,13 +143,27 @@ def test_a_stopped_writer_leaves_nothing_and_the_retry_works(atlas, tmp_path, rn
         patched.setattr(_core, "write_manifest", _fail)
         with pytest.raises(StoreError, match="full"):
             add_log(atlas, logarithm(source))
-    # The layer is whole, only not listed: the same call lists it.
-    add_log(atlas, logarithm(source))
+    # The layer is whole, only not listed. The next call need not be of the same values, which are what is stored then.
+    others = logarithm(source)
+    others.X = (others.X * 2).astype(np.float32)
+    add_log(atlas, others)
     assert_manifest_is_whole(atlas)
-    expected = np.log1p(source.matrix.toarray().astype(np.float64))
+    expected = (np.log1p(source.matrix.toarray().astype(np.float64)) * 2).astype(np.float32)
     np.testing.assert_array_equal(stored(atlas, tmp_path, source, "log_normalized"), expected)
     with pytest.raises(InvalidArgumentError, match="has a layer 'log_normalized' already"):
         add_log(atlas, logarithm(source))
+
+
+@pytest.mark.parametrize("column", [-1, len(UIDS)])
+def test_columns_outside_the_matrix_are_refused(atlas, rng, column):
+    source = dataset(rng)
+    add(atlas, source)
+    objects = sorted(atlas.catalog.store.list("g/"))
+    adata = logarithm(source)
+    adata.X.indices[0] = column
+    with pytest.raises(InvalidArgumentError, match=r"adata\.X: column indices from .*, expected 0 to 11"):
+        add_log(atlas, adata)
+    assert sorted(atlas.catalog.store.list("g/")) == objects
 
 
 def test_one_writer_at_a_time(atlas, rng):

@@ -72,17 +72,29 @@ class FragmentCounter:
         """Count, int32 CSR (cells x ranges): a fragment counts once in every range that it overlaps.
 
         One that begins before the end of a range and ends behind its start overlaps it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Two chromosomes of `fragments` have the name of one that ranges are on.
         """
         import scipy.sparse
 
+        names = fragments.chrom_names
+        ambiguous = sorted(name for name in {item.chrom for item in self._ranges} if names.count(name) > 1)
+        if ambiguous:
+            raise InvalidArgumentError(
+                f"fragments have several chromosomes of the name(s) {ambiguous}, so that those of a range cannot be "
+                "told; give the features of the registry different names"
+            )
         n_cells = len(fragments.offsets) - 1
         cell_of = np.repeat(np.arange(n_cells, dtype=np.int64), np.diff(fragments.offsets))
         keys = [np.empty(0, dtype=np.int64)]
         counts = [np.empty(0, dtype=np.int64)]
         for chrom, begin, end in self._by_chromosome():
-            if chrom not in fragments.chrom_names:
+            if chrom not in names:
                 continue
-            on_chrom = np.flatnonzero(fragments.chromosomes == fragments.chrom_names.index(chrom))
+            on_chrom = np.flatnonzero(fragments.chromosomes == names.index(chrom))
             starts = fragments.starts[on_chrom].astype(np.int64)
             ends = starts + fragments.lengths[on_chrom]
             for rows, columns in self._overlaps(starts, ends, begin, end):

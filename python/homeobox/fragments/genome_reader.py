@@ -141,7 +141,7 @@ class GenomeSortedReader:
         UnknownChromosomeError
             The group has no such chromosome; also a KeyError.
         InvalidArgumentError
-            Not ``0 <= start <= end``.
+            Not ``0 <= start <= end``, or two chromosomes of the name.
 
         Notes
         -----
@@ -150,6 +150,8 @@ class GenomeSortedReader:
         """
         if chrom_name not in self._chrom_names:
             raise UnknownChromosomeError(f"no chromosome '{chrom_name}' in this group, it has {self._chrom_names}")
+        if self._chrom_names.count(chrom_name) > 1:
+            raise InvalidArgumentError(f"several chromosomes of this group are called '{chrom_name}'")
         if not 0 <= start <= end:
             raise InvalidArgumentError(f"region {chrom_name}:{start}-{end}: 0 <= start <= end expected")
         ranges = self._candidates(self._chrom_names.index(chrom_name), start, end)

@@ -16,7 +16,7 @@ from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.dataset_plan import check_layer_name
 from homeobox.ingest.encoding import ArrayPlan, Codec, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids, with_feature_uids
-from homeobox.ingest.group_claim import MARKER, claim_group
+from homeobox.ingest.group_claim import claim_group
 from homeobox.ingest.layer_entries import StoredPattern, dense_values, sparse_values
 from homeobox.ingest.layer_manifest import is_listed, list_array
 from homeobox.ingest.progress import row_progress
@@ -59,7 +59,8 @@ def add_layer(
 ) -> None:
     """Add a layer to a group that is already there.
 
-    The layer shows when it is whole; a failure leaves nothing, and the same call simply works again.
+    The layer shows when it is whole, and the same call simply works again after a failure: what an earlier one left
+    that was not finished is written anew.
 
     Parameters
     ----------
@@ -96,14 +97,10 @@ def add_layer(
     document = f"{zarr_group}/{path}/zarr.json"
 
     def check_missing() -> None:
-        if store.size(document) is not None:
+        # One that is not listed was made by a writer that did not live to list it: leftovers, maybe of other values.
+        if store.size(document) is not None and is_listed(store, zarr_group, path):
             raise InvalidArgumentError(f"zarr group '{zarr_group}' has a layer '{zarr_layer}' already")
 
-    if store.size(document) is not None and not is_listed(store, zarr_group, path):
-        # It was made, but whoever made it did not live to list it. Beside it a claim means nothing any more.
-        list_array(store, zarr_group, path, [])
-        store.remove(f"{zarr_group}/{path}/{MARKER}")
-        return
     check_missing()
     with open_source(adata, reading) as opened:
         found = read_dataset(opened, [source], spec.pointer_kind is PointerKind.DENSE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from homeobox import _core
 from homeobox.errors import InvalidArgumentError
-from homeobox.ingest.sources import CsrSource, DenseSource
+from homeobox.ingest.sources import CsrSource, DenseSource, check_columns
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,15 @@ def sparse_values(pattern: StoredPattern, matrix: CsrSource, to_layout: np.ndarr
     Raises
     ------
     InvalidArgumentError
-        The matrix has a value, other than zero, where the group has no entry; names the row.
+        The matrix has a value, other than zero, where the group has no entry; names the row. Or a column that the
+        group lacks.
     """
     row = 0
     for block in matrix.blocks():
         lengths = np.diff(block.indptr)
-        columns = to_layout[block.indices[block.entries]]
+        indices = block.indices[block.entries]
+        check_columns(indices, pattern.n_features, matrix.name)  # a negative one would be found from the end
+        columns = to_layout[indices]
         indices, (values,) = _core.reorder_csr(
             block.indptr - block.indptr[0],
             columns,

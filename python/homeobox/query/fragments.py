@@ -188,4 +188,12 @@ def _joined_chromosomes(session: ReadSession, pointers: PointerColumns) -> tuple
     remaps = [np.searchsorted(joined, layout).astype(dtype) for layout in layouts]
     rows = session.catalog.registry(pointers.field.feature_space).arrow()
     names = rows["sequence_name" if "sequence_name" in rows.column_names else "uid"]
-    return names.take(pa.array(joined)).to_pylist(), remaps
+    # Another writer's registry may have gaps. Features without an index come last.
+    indices = rows["global_index"].drop_null().to_numpy()
+    places = np.searchsorted(indices, joined)
+    unknown = joined[~np.isin(joined, indices)]
+    if len(unknown):
+        raise CorruptDataError(
+            f"layouts of '{pointers.field.feature_space}' name global index {int(unknown[0])}, which its registry lacks"
+        )
+    return names.take(pa.array(places)).to_pylist(), remaps
