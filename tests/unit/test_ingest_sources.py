@@ -153,6 +153,35 @@ def test_a_file_that_shrinks_is_an_error(tmp_path, write):
             survey_rows(matrix, ["tpm"])
 
 
+@pytest.mark.parametrize("write", [source_files.write_h5ad_csr, source_files.write_h5ad_contiguous])
+def test_a_file_that_is_open_is_read_whatever_its_name_is(tmp_path, monkeypatch, write):
+    """Another file of its name and another working directory change nothing, and no descriptor stays open."""
+    counts = sp.random(3000, 40, 0.5, format="csr", dtype=np.float32)
+    (tmp_path / "other").mkdir()
+    other = write(counts * 2, tmp_path / "other")
+    path = write(counts, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    descriptors = sorted(os.listdir("/proc/self/fd"))
+    with open_source(path.name, Reading(1 << 20)) as opened:
+        os.replace(other, path)
+        monkeypatch.chdir(tmp_path / "other")
+        matrix = opened.matrix("X")
+        read = rebuilt(matrix)
+    assert (read != counts).nnz == 0
+    assert sorted(os.listdir("/proc/self/fd")) == descriptors
+    with pytest.raises(InvalidArgumentError, match="was it closed"):
+        next(matrix.blocks())
+
+
+def test_blocks_are_read_into_the_same_memory(tmp_path):
+    counts = sp.random(4000, 100, 0.5, format="csr", dtype=np.float32)
+    with open_source(source_files.write_h5ad_csr(counts, tmp_path), Reading(1 << 20)) as opened:
+        matrix = opened.matrix("X")
+        places = [block.layers[0].ctypes.data for block in matrix.blocks()]
+    assert len(places) > 20
+    assert len(set(places)) == 2
+
+
 def test_arrays_in_pieces(tmp_path, rng):
     """Chunks that lie anywhere in the file, in any order and at any byte."""
     values = rng.integers(0, 1 << 30, 1000).astype(np.int32)

@@ -1,14 +1,16 @@
 """Ranges of a one-dimensional HDF5 dataset, past HDF5 where its bytes lie in the file as they are.
 
 Most h5ad files are written without compression, and then the chunks are plain bytes at known places, most of them one
-after another. Such a range is a view of the mapped file; HDF5 would copy it through its chunk cache under one lock.
+after another. Such a range is read from the descriptor that HDF5 has open, into memory that is used again; HDF5 would
+copy it through its chunk cache under one lock. The file is not opened by name, which may be another file's by now, and
+not mapped: a map of a file that is cut short kills the process.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,19 +27,22 @@ class Hdf5Array:
     Raises
     ------
     InvalidArgumentError
-        The file ends before the array does.
+        The file ends before the array does, or was closed.
     """
 
     def __init__(self, dataset: h5py.Dataset, name: str) -> None:
         self._dataset = dataset
         self._name = name
         self._buffers = [np.empty(0, dtype=self.dtype) for _ in range(2)]
-        self._file: _MappedFile | None = None
         plain = _plain_chunks(dataset)
+        self._is_plain = plain is not None
         if plain is not None:
             self._chunk_elements, self._offsets = plain
-            self._file = _MappedFile(dataset.file.filename)
-            self._check_length(int(self._offsets.max()) + self._last_chunk_bytes())
+            end = int(self._offsets.max()) + self._last_chunk_bytes()
+            with self._descriptor() as descriptor:
+                n_bytes = os.fstat(descriptor).st_size
+            if n_bytes < end:
+                raise self._cut_short(n_bytes, end)
 
     def __len__(self) -> int:
         return int(self._dataset.shape[0])
@@ -54,26 +59,45 @@ class Hdf5Array:
     def read(self, begin: int, end: int, slot: int = 0) -> np.ndarray:
         """Elements ``[begin, end)`` in the byte order of the file; valid until the next call for the same slot of 0
         and 1."""
-        if self._file is None:
+        if not self._is_plain:
             try:
                 return np.asarray(self._dataset[begin:end])
             except OSError as error:
                 raise InvalidArgumentError(
                     f"{self._name}: elements {begin} to {end} cannot be read, the file is damaged or cut short: {error}"
                 ) from error
-        pieces = list(self._pieces(begin, end))
-        # A map of what a file no longer has is a crash, not an error.
-        self._check_length(max((offset + n * self.dtype.itemsize for offset, n in pieces), default=0))
-        if len(pieces) == 1 and pieces[0][0] % self.dtype.itemsize == 0:
-            return self._file.view(*pieces[0], self.dtype)
-        if len(self._buffers[slot]) < end - begin:
-            self._buffers[slot] = np.empty(end - begin, dtype=self.dtype)
-        values = self._buffers[slot][: end - begin]  # memory in use, which need not be cleared by the kernel again
+        n_elements = end - begin
+        if len(self._buffers[slot]) < n_elements:
+            # Blocks are of about one size: room for the largest at once, not for each that is a little larger.
+            room = min(len(self), 1 << (n_elements - 1).bit_length())
+            self._buffers[slot] = np.empty(room, dtype=self.dtype)
+        values = self._buffers[slot][:n_elements]  # memory in use, which need not be cleared by the kernel again
         done = 0
-        for offset, n_elements in pieces:
-            values[done : done + n_elements] = self._file.view(offset, n_elements, self.dtype)
-            done += n_elements
+        with self._descriptor() as descriptor:
+            for offset, n_together in self._pieces(begin, end):
+                self._fill(values[done : done + n_together].view(np.uint8), descriptor, offset)
+                done += n_together
         return values
+
+    def _fill(self, place: np.ndarray, descriptor: int, offset: int) -> None:
+        done = 0
+        while done < len(place):
+            n_bytes = os.preadv(descriptor, [place[done:]], offset + done)
+            if n_bytes == 0:
+                raise self._cut_short(offset + done, offset + len(place))
+            done += n_bytes
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        """Of the file that HDF5 has open; a copy, so that closing the file meanwhile gives its number to no other."""
+        try:
+            descriptor = os.dup(self._dataset.file.id.get_vfd_handle())
+        except (ValueError, RuntimeError, OSError) as error:
+            raise InvalidArgumentError(f"{self._name}: the file cannot be read, was it closed? {error}") from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _pieces(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Offset in the file and number of elements of what lies together there."""
@@ -96,40 +120,22 @@ class Hdf5Array:
         chunk = int(np.argmax(self._offsets))
         return min(self._chunk_elements, len(self) - chunk * self._chunk_elements) * self.dtype.itemsize
 
-    def _check_length(self, n_bytes: int) -> None:
-        assert self._file is not None
-        if self._file.size() < n_bytes:
-            raise InvalidArgumentError(
-                f"{self._name}: the file ends at byte {self._file.size()}, but the array goes on to byte {n_bytes}"
-            )
-
-
-class _MappedFile:
-    """A whole file, read-only. Views keep it mapped."""
-
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-        self._map = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
-
-    def size(self) -> int:
-        return min(os.fstat(self._descriptor).st_size, len(self._map))
-
-    def view(self, offset: int, n_elements: int, dtype: np.dtype) -> np.ndarray:
-        """Elements at a byte offset; asks the system to fetch them if they are not in memory."""
-        page = offset // mmap.PAGESIZE * mmap.PAGESIZE
-        if n_elements and hasattr(mmap, "MADV_WILLNEED"):
-            self._map.madvise(mmap.MADV_WILLNEED, page, offset + n_elements * dtype.itemsize - page)
-        return np.frombuffer(self._map, dtype, n_elements, offset)
+    def _cut_short(self, found: int, expected: int) -> InvalidArgumentError:
+        return InvalidArgumentError(
+            f"{self._name}: the file ends at byte {found}, but the array goes on to byte {expected}"
+        )
 
 
 def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
     """Elements of a chunk and the place of each chunk in the file; None where HDF5 has to interpret the bytes."""
     file, identifier = dataset.file, dataset.id
-    if file.driver != "sec2" or file.userblock_size or file.mode != "r" or not len(dataset):
+    if (
+        not hasattr(os, "preadv")
+        or file.driver != "sec2"
+        or file.userblock_size
+        or file.mode != "r"
+        or not len(dataset)
+    ):
         return None
     if dataset.dtype.kind not in "iuf" or dataset.id.get_create_plist().get_nfilters() or dataset.external:
         return None
