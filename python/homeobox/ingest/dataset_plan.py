@@ -15,7 +15,7 @@ from homeobox.ingest.encoding import Encoding, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids
 from homeobox.ingest.group_name import check_group_name, check_not_nested
 from homeobox.ingest.obs_columns import convert_cells
-from homeobox.ingest.pending import is_pending
+from homeobox.ingest.pending import groups_of_datasets, is_pending
 from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, SourceDataset
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
 from homeobox.ingest.survey import check_counts, survey_rows
@@ -201,7 +201,7 @@ def _check_record(catalog: Catalog, record: DatasetRecord, feature_space: str) -
             f"dataset record says feature space '{record.feature_space}', but '{feature_space}' is to be ingested"
         )
     check_group_name(record.zarr_group)
-    check_not_nested(record.zarr_group, catalog.datasets.by_group())
+    check_not_nested(record.zarr_group, groups_of_datasets(catalog))
     # A pending row of the name is replaced later; the check for a taken uid is made again then.
     if not is_pending(catalog, record.zarr_group):
         catalog.datasets.check_new(record)

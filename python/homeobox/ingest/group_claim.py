@@ -5,6 +5,9 @@ that has cells, now or in a snapshot, is taken for good; a claim whose writer is
 writer died is leftovers, and so is a finished group that nothing records any more: the next ingest of that name
 removes them and starts again. A writer that was taken for dead (its machine slept) finds another's token in the
 marker, and from then on touches nothing.
+
+Groups of datasets do not lie inside one another: a claim is refused beside one above or below it (nesting.py), and what
+removes a group leaves alone what is another's all the same.
 """
 
 from __future__ import annotations
@@ -19,11 +22,10 @@ from dataclasses import dataclass
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
+from homeobox.ingest.nesting import MANIFEST, groups_above, groups_below, is_part
+from homeobox.ingest.nesting import MARKER as MARKER
 
-#: Name of the object that claims the group it lies in.
-MARKER = ".hox-ingest"
 _CLEANING = f"{MARKER}.cleaning"
-_MANIFEST = ".hox-manifest"
 
 # A writer whose process cannot be looked up from here (another machine or container, or before a restart) counts as
 # dead when it has not renewed its claim for this long.
@@ -119,8 +121,9 @@ def claim_group(
     *,
     replace_unclaimed: bool = False,
     forget_dead: Callable[[], object] = lambda: None,
+    may_be_nested: bool = False,
 ) -> GroupClaim:
-    """Claim `group`.
+    """Claim `group`, which is a dataset's, or a part of one such as its feature-major copy or a layer.
 
     Parameters
     ----------
@@ -133,16 +136,19 @@ def claim_group(
     forget_dead
         Removes what else a dead writer left, such as its dataset row. Called while nobody can claim the group, before
         its objects and its claim go, which are what says that the rest is leftovers.
+    may_be_nested
+        For those who only clear what is there: a finished or dead group above or below is no obstacle, and stays.
 
     Raises
     ------
     ConflictError
-        Another writer holds it.
+        Another writer holds it, or a group above or below it, or died there.
     InvalidArgumentError
-        Objects lie there that no ingest of ours left.
+        Objects lie there that no ingest of ours left, or a finished group lies above or below.
     """
     key = _marker_key(group)
     existing = store.read(key)
+    _refuse_nested(store, group, may_be_nested=may_be_nested)
     if existing is None:
         remove_dead_cleaner(store, group)
         objects = store.list(f"{group}/")
@@ -164,7 +170,7 @@ def claim_group(
             _remove_objects(store, group, keep=_cleaning_key(group))
 
         _replace_dead(store, group, existing, remove)
-    claim = _new_claim(store, group)
+    claim = _new_claim(store, group, may_be_nested=may_be_nested)
     if replace_unclaimed:
         _remove_unclaimed(store, group, check_free, claim)
     return claim
@@ -190,7 +196,7 @@ def hold_group(store: _core.Store, group: str) -> GroupClaim:
             dead = marker.content
     if dead is not None:
         _replace_dead(store, group, dead, lambda: store.remove(_marker_key(group)))
-    return _new_claim(store, group, holds_whole_group=True)
+    return _new_claim(store, group, holds_whole_group=True, may_be_nested=True)
 
 
 @dataclass(frozen=True)
@@ -216,17 +222,48 @@ def markers_among(store: _core.Store, keys: Iterable[str]) -> list[Marker]:
     return found
 
 
-def _new_claim(store: _core.Store, group: str, *, holds_whole_group: bool = False) -> GroupClaim:
+def _new_claim(
+    store: _core.Store, group: str, *, holds_whole_group: bool = False, may_be_nested: bool = False
+) -> GroupClaim:
     token = secrets.token_hex(8)
     started = time.time()
     if not store.create(_marker_key(group), _marker(token, started, started)):
         raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-    return GroupClaim(store, group, token, started, holds_whole_group=holds_whole_group)
+    claim = GroupClaim(store, group, token, started, holds_whole_group=holds_whole_group)
+    try:
+        # Once more, now that whoever asks for a group above or below sees this marker: of two at least one gives way.
+        _refuse_nested(store, group, may_be_nested=may_be_nested)
+    except BaseException:
+        claim.abandon()
+        store.remove(_marker_key(group))
+        raise
+    return claim
+
+
+def _refuse_nested(store: _core.Store, group: str, *, may_be_nested: bool) -> None:
+    above = groups_above(group)
+    below = groups_below(group, [key for key, _ in store.list(f"{group}/")])
+    for other in [*above, *below]:
+        marker = store.read(_marker_key(other))
+        if marker is not None and is_alive(marker):
+            raise ConflictError(
+                f"zarr group '{other}', which '{group}' would lie {'inside' if other in above else 'around'}, is being "
+                f"written by another process: {marker.decode()}"
+            )
+        ours = is_part(group, other) if other in above else is_part(other, group)
+        whole = store.size(f"{other}/{MANIFEST}") is not None
+        if may_be_nested or (ours and (other in above or not whole)):
+            continue
+        where = f"zarr_group '{group}' would lie {'inside' if other in above else 'around'} the group '{other}'"
+        if whole:
+            raise InvalidArgumentError(f"{where} of another dataset; choose another zarr_group")
+        if marker is not None:
+            raise ConflictError(f"{where}, which an ingest that died has left; clean() removes it")
 
 
 def _refuse_foreign(store: _core.Store, group: str, objects: list[tuple[str, int]]) -> None:
     """A manifest says that an ingest of ours finished there; anything else may be somebody's only copy."""
-    if f"{group}/{_MANIFEST}" not in (key for key, _ in objects):
+    if f"{group}/{MANIFEST}" not in (key for key, _ in objects):
         raise InvalidArgumentError(
             f"zarr group '{group}' already exists in {store.describe()} with {len(objects)} object(s), "
             f"such as '{objects[0][0]}', which no finished ingest left; choose another zarr_group"
@@ -347,10 +384,19 @@ def _process_start(pid: int) -> str | None:
 
 
 def _remove_objects(store: _core.Store, group: str, keep: str | None = None) -> None:
-    """Everything below the group; the claim goes last, so that a crash in between leaves it to be found."""
+    """Everything below the group but other datasets' groups, which atlases of before may have there.
+
+    The claim goes last, so that a crash in between leaves it to be found.
+    """
     marker = _marker_key(group)
-    for key, _ in store.list(f"{group}/"):
-        if key not in (marker, keep):
+    keys = [key for key, _ in store.list(f"{group}/")]
+    of_others = tuple(f"{other}/" for other in groups_below(group, keys) if not _is_own(store, other, group))
+    for key in keys:
+        if key not in (marker, keep) and not key.startswith(of_others):
             store.remove(key)
     if marker != keep:
         store.remove(marker)
+
+
+def _is_own(store: _core.Store, other: str, group: str) -> bool:
+    return is_part(other, group) and store.size(f"{other}/{MANIFEST}") is None

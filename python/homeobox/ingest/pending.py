@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homeobox.catalog.snapshot import snapshots_with_group
+from homeobox.catalog.snapshot import groups_of_snapshots, snapshots_with_group
 from homeobox.catalog.sql import equals, quote, quote_column
 from homeobox.errors import InvalidArgumentError
 
@@ -24,6 +24,11 @@ def is_pending(catalog: Catalog, group: str) -> bool:
         return False
     _refuse_if_cells_point(catalog, group)
     return True
+
+
+def groups_of_datasets(catalog: Catalog) -> set[str]:
+    """Groups that are a dataset's, now or in a snapshot, pending ones too."""
+    return set(catalog.datasets.by_group()) | groups_of_snapshots(catalog)
 
 
 def check_unrecorded(catalog: Catalog, group: str) -> None:

@@ -24,7 +24,8 @@ from homeobox.ingest.group_claim import (
     remove_dead_cleaner,
 )
 from homeobox.ingest.layer_manifest import is_listed, list_array
-from homeobox.ingest.pending import check_unrecorded, remove_pending
+from homeobox.ingest.nesting import groups_above, is_copy, is_part
+from homeobox.ingest.pending import check_unrecorded, groups_of_datasets, remove_pending
 
 _TEMPORARY = ".hox-tmp-"
 # Temporary files do not say whose they are, and rows without a claim are of pipelines of the user's own.
@@ -119,6 +120,7 @@ def _remove_ingest(catalog: Catalog, group: str) -> bool:
             group,
             lambda: check_unrecorded(catalog, group),
             forget_dead=lambda: remove_pending(catalog, group),
+            may_be_nested=True,
         ):
             pass
     except InvalidArgumentError:
@@ -127,7 +129,7 @@ def _remove_ingest(catalog: Catalog, group: str) -> bool:
 
 
 def _remove_claim(catalog: Catalog, path: str) -> bool:
-    part = _part_of_group(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
+    part = _part_of_group(path, groups_of_datasets(catalog))
     if part is not None:
         part.list_in_manifest(catalog)  # whoever made it may not have lived to do so
     remove_dead_cleaner(catalog.store, path)
@@ -137,7 +139,7 @@ def _remove_claim(catalog: Catalog, path: str) -> bool:
 
 
 def _remove_part(catalog: Catalog, path: str) -> bool:
-    part = _part_of_group(path, set(catalog.datasets.by_group()) | groups_of_snapshots(catalog))
+    part = _part_of_group(path, groups_of_datasets(catalog))
     if part is None:
         return False  # its group was deleted since it was listed
 
@@ -192,7 +194,7 @@ class _Part:
 
     @property
     def _is_copy(self) -> bool:
-        return self.name == "csc" or self.name.startswith("csc/")
+        return is_copy(self.name)
 
     def is_whole(self, catalog: Catalog) -> bool:
         document = "csc/indptr/zarr.json" if self.name == "csc" else f"{self.name}/zarr.json"
@@ -207,10 +209,9 @@ class _Part:
 
 def _part_of_group(path: str, groups: set[str]) -> _Part | None:
     """The part that a claimed path is, or None where it is a group of its own."""
-    parts = path.split("/")
-    for depth in range(1, len(parts)):
-        if "/".join(parts[:depth]) in groups:
-            return _Part("/".join(parts[:depth]), "/".join(parts[depth:]))
+    for group in groups_above(path):
+        if group in groups and is_part(path, group):
+            return _Part(group, path.removeprefix(f"{group}/"))
     return None
 
 
