@@ -82,7 +82,8 @@ def test_columns_of_the_cell_table_and_pointers() -> None:
 
 def test_feature_spaces() -> None:
     described_spaces = {row[0].strip("`"): row for row in rows(section("3.2 Feature spaces"))}
-    assert described_spaces.keys() == registered_feature_spaces()
+    # Other tests of this process may have registered spaces of their own.
+    assert described_spaces.keys() == {name for name in registered_feature_spaces() if not name.startswith("test_")}
     for space, (_, kind, arrays, layers, features) in described_spaces.items():
         spec = get_spec(space)
         assert kind == spec.pointer_kind.value

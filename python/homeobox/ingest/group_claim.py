@@ -152,6 +152,8 @@ def claim_group(
     if existing is None:
         remove_dead_cleaner(store, group)
         objects = store.list(f"{group}/")
+        if _cleaning_key(group) in (found for found, _ in objects):
+            raise ConflictError(f"leftovers in zarr group '{group}' are being removed by another ingest")
         if objects and not replace_unclaimed:
             check_free()
             _refuse_foreign(store, group, objects)
