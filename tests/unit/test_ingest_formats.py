@@ -16,6 +16,7 @@ from source_files import FORMATS, as_anndata, ids
 
 import homeobox as hox
 from homeobox.errors import InvalidArgumentError
+from homeobox.ingest.sources import entry_room
 
 COUNTS = sp.csr_matrix(
     np.array([[0, 2, 0, 1, 0], [0, 0, 0, 0, 7], [3, 0, 0, 4, 0], [0, 0, 0, 0, 0], [1, 1, 300, 1, 1]], dtype=np.int32)
@@ -172,6 +173,29 @@ def test_layers_are_not_joined_by_position(atlas, tmp_path, kind, space):
             ingest(atlas, source, space=space, zarr_layer=None, layers=layers)
         if kind == "backed":
             source.file.close()
+
+
+def test_layers_share_the_budget(atlas, tmp_path, monkeypatch):
+    """Three that fit alone do not fit together, and go to files."""
+    made = []
+
+    class Counted(entry_room.ScratchArray):
+        def __init__(self, *given) -> None:
+            made.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr(entry_room, "ScratchArray", Counted)
+    rng = np.random.default_rng(6)
+    counts = sp.random(5000, 5, 0.8, format="csr", random_state=rng, data_rvs=lambda n: rng.integers(1, 9, n))
+    source = as_anndata(counts.astype(np.float32))
+    source.layers["a"], source.layers["b"] = source.X, source.X
+    source.write_h5ad(tmp_path / "a.h5ad", compression="lzf")
+    memory = 3 * 8 * counts.nnz  # half of it holds the 8 bytes of each entry of one layer
+    ingest(atlas, tmp_path / "a.h5ad", "one", n_cells=5000, memory=memory)
+    assert not made
+    layers = {"counts": "X", "log_normalized": "layers/a", "tpm": "layers/b"}
+    ingest(atlas, tmp_path / "a.h5ad", "three", n_cells=5000, zarr_layer=None, layers=layers, memory=memory)
+    assert len(made) == 6
 
 
 def test_small_budget_and_columns(atlas, folder, tmp_path):

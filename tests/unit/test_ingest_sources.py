@@ -24,6 +24,7 @@ from homeobox.ingest.sources import (
     open_source,
 )
 from homeobox.ingest.sources.hdf5_array import Hdf5Array
+from homeobox.ingest.sources.hdf5_matrix import Hdf5Dense
 from homeobox.ingest.survey import survey_rows
 
 DENSE = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4]], dtype=np.float32)
@@ -180,6 +181,31 @@ def test_blocks_are_read_into_the_same_memory(tmp_path):
         places = [block.layers[0].ctypes.data for block in matrix.blocks()]
     assert len(places) > 20
     assert len(set(places)) == 2
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("chunk_cells", [7, 3000])
+def test_dense_bands_of_chunks_stay_in_the_budget(tmp_path, rng, transposed, chunk_cells):
+    """Chunks of one feature and all cells, as in loom files, are not read whole."""
+    values = rng.integers(0, 9, (3000, 500)).astype(np.float32)
+    budget = 2 << 20  # of 6 MB
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        stored, chunks = (values.T, (1, chunk_cells)) if transposed else (values, (chunk_cells, 1))
+        file.create_dataset("matrix", data=stored, chunks=chunks)
+    with h5py.File(tmp_path / "a.h5") as file:
+        source = Hdf5Dense(file["matrix"], "matrix", Reading(budget), transposed)
+        tracemalloc.start()
+        try:
+            begin = 0
+            for (block,) in source.blocks():
+                assert block.nbytes <= budget // 8
+                assert block.flags.c_contiguous
+                np.testing.assert_array_equal(block, values[begin : begin + len(block)])
+                begin += len(block)
+            assert begin == 3000
+            assert tracemalloc.get_traced_memory()[1] < budget // 2
+        finally:
+            tracemalloc.stop()
 
 
 def test_arrays_in_pieces(tmp_path, rng):

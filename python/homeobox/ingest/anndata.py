@@ -63,7 +63,8 @@ def add_from_anndata(
         An AnnData in memory or backed by a file; or a path to an h5ad file, a 10x HDF5 file (Cell Ranger 2 and later),
         a 10x folder (matrix.mtx, barcodes.tsv, and features.tsv or genes.tsv, plain or .gz) or a loom file, told
         apart by what is in them. The matrix may be a NumPy array, or a SciPy or stored one by rows, by columns or of
-        coordinates; rows need not be sorted, and stored zeros and repeated entries stay.
+        coordinates; rows need not be sorted, and stored zeros stay. Repeated entries stay too, but of coordinates in
+        memory SciPy makes one of their sum.
         ``var["global_feature_uid"]`` names the registered feature of each column. Of `obs` the columns of the cell
         schema are taken, by name.
     feature_space : str
@@ -94,8 +95,10 @@ def add_from_anndata(
         Columns to add to those of the source, or to take in their place; rows are matched by name, or one by one where
         the index is a plain numbered one.
     memory : int or str
-        Bound of the memory that reading a file takes, in bytes or as text. What has to be sorted and does not fit goes
-        to a file without a name beside the arrays of a local atlas, or in the directory for temporary files.
+        Bound of the memory that reading a file takes, in bytes or as text; several layers share it. What has to be
+        sorted and does not fit goes to a file without a name beside the arrays of a local atlas, or in the directory
+        for temporary files. Dense matrices in chunks of many cells, as in loom files, are decompressed once in a
+        reading only where an eighth of it holds a band of chunks.
     whole_counts : bool
         Refuse fractions in a layer named "counts". False is for counts that were corrected, as for ambient RNA;
         negative, infinite and missing ones are refused all the same.
@@ -118,8 +121,11 @@ def add_from_anndata(
 
     Notes
     -----
-    Stage: stable. Reads the matrix twice (once to check it and to sum up the features), stored columns and text three
-    times. A matrix in memory takes no copy, unless it is stored by columns or as coordinates.
+    Stage: stable. Reads the matrix twice (once to check it and to sum up the features), and three times what is stored
+    by columns or as text, and what is dense and goes into a sparse feature space; `feature_type` of a sparse matrix
+    takes one more. A sparse matrix in memory is copied unless it is stored by rows, a dense one if not in C order.
+    SciPy sums up the repeated entries of coordinates in memory when it turns them into rows; those of other matrices
+    stay as they are.
     """
     wanted = _wanted_layers(zarr_layer, source, layers)
     options = IngestOptions(
@@ -130,7 +136,8 @@ def add_from_anndata(
         whole_counts=whole_counts,
     )
     catalog = atlas.catalog
-    reading = Reading(parse_bytes(memory), scratch_directory(catalog))
+    # Layers are read side by side, so each has its share.
+    reading = Reading(parse_bytes(memory) // len(wanted), scratch_directory(catalog))
     check_writable(catalog)
     check_request(catalog, feature_space, list(wanted), dataset_record)
     with open_source(adata, reading) as opened:

@@ -82,7 +82,7 @@ class Hdf5Array:
     def _fill(self, place: np.ndarray, descriptor: int, offset: int) -> None:
         done = 0
         while done < len(place):
-            n_bytes = os.preadv(descriptor, [place[done:]], offset + done)
+            n_bytes = os.preadv(descriptor, [place[done:].data], offset + done)
             if n_bytes == 0:
                 raise self._cut_short(offset + done, offset + len(place))
             done += n_bytes

@@ -33,6 +33,10 @@ class Reading:
         """Entries of one block; fewer where the budget is small."""
         return max(1 << 12, min(_BLOCK_ELEMENTS, self.memory_bytes // _BYTES_PER_BLOCK_ELEMENT))
 
+    def dense_rows(self, row_bytes: int) -> int:
+        """Whole rows of `row_bytes` each that are decompressed at once; two such bands take a quarter of the budget."""
+        return max(1, self.memory_bytes // (8 * row_bytes))
+
     @property
     def scratch(self) -> str:
         return self.scratch_directory or tempfile.gettempdir()

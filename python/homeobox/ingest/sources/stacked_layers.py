@@ -66,6 +66,8 @@ class StackedRows(CsrSource):
                 other_indices, other_layers = reader.read(block.n_rows)
                 layers += _aligned(first, source, indptr, indices, other_indices, other_layers)
             yield CsrBlock(indptr, indices, tuple(layers))
+        for reader in readers:
+            reader.finish()
 
 
 class StackedDense(DenseSource):
@@ -111,6 +113,10 @@ class _RowReader:
             indices.append(kept(self._block.indices[entries]))
             layers.append([kept(values[entries]) for values in self._block.layers])
         return _joined(indices), [_joined(parts) for parts in zip(*layers, strict=True)]
+
+    def finish(self) -> None:
+        """After the last row: a source that remembers what it gave does so once it was read to its end."""
+        next(self._blocks, None)
 
 
 class _DenseReader:
