@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 
 import anndata
 import numpy as np
@@ -14,7 +15,9 @@ import zarr
 from small_atlas import Dataset, add, checked_out, empty_atlas
 
 import homeobox as hox
-from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from homeobox import _core
+from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError, StoreError, UnsupportedError
+from homeobox.ingest.group_claim import MARKER, claim_group
 from homeobox.schema import compute_layout_uid
 
 UIDS = ["a", "b", "c", "d"]
@@ -160,6 +163,54 @@ def test_batches_one_after_another(atlas, tmp_path, bitpacking):
         writer.append_csr(COUNTS)
     with pytest.raises(InvalidArgumentError, match="is not empty"):
         hox.SparseZarrWriter.create(group, "counts")
+
+
+def test_the_arrays_of_batches_are_written_again_after_an_error(atlas, tmp_path, monkeypatch):
+    store = atlas.catalog.store
+    root = zarr.open_group(tmp_path / "atlas" / "zarr_store", mode="r+")
+    group = root.create_group("streamed", attributes={"mine": 1})
+    writer = hox.SparseZarrWriter.create(group, "counts", data_dtype=np.int32)
+    writer.append_csr(COUNTS)
+    with monkeypatch.context() as patched:
+        patched.setattr(_core, "write_manifest", _fail)
+        with pytest.raises(StoreError, match="full"):
+            writer.trim()
+    assert [key for key, _ in store.list("streamed/")] == ["streamed/zarr.json"]
+    with (
+        claim_group(store, "streamed", lambda: None, replace_unclaimed=True),
+        pytest.raises(ConflictError, match="is being written by another ingest"),
+    ):
+        writer.trim()
+    store.write("streamed/zarr.json", b'{"attributes": {"mine": 1}}')
+    writer.trim()
+    assert [key for key, _ in store.list("streamed/") if key.endswith(MARKER)] == []
+    assert {key for key, _, _ in _core.read_manifest(store, "streamed")} == {
+        key for key, _ in store.list("streamed/") if not key.endswith(".hox-manifest")
+    }
+    assert sorted(_core.Array.open(store, "streamed/csr/layers/counts").read_all()) == sorted(COUNTS.data)
+
+
+def test_what_a_dead_writer_of_batches_left_is_cleared(atlas, monkeypatch):
+    store = atlas.catalog.store
+    claim_group(store, "g", lambda: None).abandon()
+    store.write("g/csr/zarr.json", b"{}")
+    writer = hox.SparseZarrWriter.create((store, "g"), "counts", data_dtype=np.int32)
+    writer.append_csr(COUNTS)
+    writer.trim()
+    assert len(_core.Array.open(store, "g/csr/layers/counts").read_all()) == COUNTS.nnz
+
+
+def test_batches_wait_beside_the_arrays_or_where_the_caller_says(atlas, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    hox.SparseZarrWriter.create((tmp_path / "atlas" / "zarr_store", "g"), "counts").append_csr(COUNTS)
+    with pytest.raises(StoreError, match=r"no scratch file can be made in .*elsewhere"):
+        hox.SparseZarrWriter.create(
+            (tmp_path / "atlas" / "zarr_store", "g"), "counts", scratch_directory=tmp_path / "elsewhere"
+        )
+
+
+def _fail(*_: object) -> None:
+    raise StoreError("the disk is full")
 
 
 def test_batches_that_do_not_fit(atlas, tmp_path):

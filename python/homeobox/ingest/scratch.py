@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def scratch_directory(catalog: Catalog) -> str:
+    """Of an ingest into an atlas."""
+    return scratch_beside(catalog.store_uri)
+
+
+def scratch_beside(store_uri: str) -> str:
     """Beside the arrays there is room for what is about as large as they are; /tmp may be memory itself."""
-    if url_scheme(catalog.store_uri) in (None, "file"):
-        return local_path(catalog.store_uri)
+    if url_scheme(store_uri) in (None, "file") and os.path.isdir(local_path(store_uri)):
+        return local_path(store_uri)
     return tempfile.gettempdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +14,9 @@ from homeobox.catalog.array_store import adopt_store
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.dataset_plan import check_layer_name
 from homeobox.ingest.encoding import Encoding, make_encoding
+from homeobox.ingest.group_claim import MARKER, claim_group, is_alive
 from homeobox.ingest.group_name import check_group_name
+from homeobox.ingest.scratch import scratch_beside
 from homeobox.ingest.sources import CsrBlock, CsrSource, Reading, ScratchArray, matrix_in_memory, row_ranges
 from homeobox.ingest.sparse_writer import plan_sparse, write_sparse
 from homeobox.ingest.survey import survey_rows
@@ -55,6 +57,7 @@ class SparseZarrWriter:
         feature_space: str = "gene_expression",
         chunk_elems: int | None = None,
         shard_elems: int | None = None,
+        scratch_directory: str | os.PathLike[str] | None = None,
     ) -> SparseZarrWriter:
         """Begin with an empty group.
 
@@ -72,6 +75,9 @@ class SparseZarrWriter:
             A sparse one.
         chunk_elems, shard_elems : int, optional
             Elements; by default what suits the codec.
+        scratch_directory : path, optional
+            Where the batches wait; needs room for all of them. Default: beside the arrays of a local store, else the
+            directory for temporary files.
 
         Raises
         ------
@@ -79,19 +85,20 @@ class SparseZarrWriter:
             The group holds arrays, the feature space is not sparse, or the layer is not allowed.
         UnsupportedError
             The store of the group is not one that an atlas may have.
+        StoreError
+            The scratch directory cannot be written to.
         """
         spec = get_spec(feature_space)
         if not spec.is_matrix or spec.pointer_kind is not PointerKind.SPARSE:
             raise InvalidArgumentError(f"feature space '{feature_space}' is not sparse")
         check_layer_name(spec, zarr_layer)
-        store, path = _place(group)
+        store, path, address = _place(group)
         check_group_name(path)
-        present = [key for key, _ in store.list(f"{path}/") if key != f"{path}/zarr.json"]
-        if present:
-            raise InvalidArgumentError(f"group '{path}' is not empty: it holds '{present[0]}'")
+        _check_empty(store, path)
         shapes = (None if size is None else (size,) for size in (chunk_elems, shard_elems))
         encoding = make_encoding("bitpacking" if use_bitpacking else "bp128", 1, *shapes)
-        return cls(store, path, spec, zarr_layer, _Rows(np.dtype(data_dtype), path), encoding)
+        scratch = os.fspath(scratch_directory or scratch_beside(address))
+        return cls(store, path, spec, zarr_layer, _Rows(np.dtype(data_dtype), path, scratch), encoding)
 
     @property
     def n_written(self) -> int:
@@ -124,44 +131,70 @@ class SparseZarrWriter:
     def trim(self) -> None:
         """Write the arrays, as long as what was appended, and the manifest, which comes last.
 
+        After an error nothing of it is left, and the call may be repeated.
+
         Raises
         ------
         InvalidArgumentError
-            Nothing was appended, or entries are wrong: outside the matrix, or no counts in a layer of counts.
+            Nothing was appended, or entries are wrong: outside the matrix, or no counts in a layer of counts. Or
+            somebody wrote to the group since :meth:`create`.
+        ConflictError
+            Another writer holds the group.
         """
         self._check_open()
         totals = survey_rows(self._rows, [self._layer], whole_counts=False)
         by_expression = self._encoding.codec == "bp128"
         plan = plan_sparse(self._spec, [self._layer], self._rows, self._encoding, totals if by_expression else None)
         inside = self._spec.layers.path.split("/")
-        objects = [_core.write_group(self._store, self._path, self._attributes())]
-        objects += [
-            _core.write_group(self._store, "/".join([self._path, *inside[: i + 1]])) for i in range(len(inside))
-        ]
-        objects += write_sparse(self._store, self._path, plan, self._rows, lambda n_rows: None)
-        _core.write_manifest(self._store, self._path, objects)
+        # The document of a group that zarr-python made is its user's; all else under it is removed after an error.
+        document = self._store.read(f"{self._path}/zarr.json")
+        try:
+            with claim_group(
+                self._store, self._path, lambda: _check_empty(self._store, self._path), replace_unclaimed=True
+            ) as claim:
+                objects = [_core.write_group(self._store, self._path, _attributes(document))]
+                objects += [
+                    _core.write_group(self._store, "/".join([self._path, *inside[: i + 1]])) for i in range(len(inside))
+                ]
+                objects += write_sparse(self._store, self._path, plan, self._rows, lambda n_rows: claim.renew())
+                claim.confirm()
+                _core.write_manifest(self._store, self._path, objects)
+        except BaseException:
+            if document is not None and not self._store.list(f"{self._path}/"):
+                self._store.create(f"{self._path}/zarr.json", document)
+            raise
         self._written = True
 
     def _check_open(self) -> None:
         if self._written:
             raise InvalidArgumentError(f"group '{self._path}' is written, and groups never change")
 
-    def _attributes(self) -> str:
-        """Those that the group has, and the mark of the format."""
-        document = self._store.read(f"{self._path}/zarr.json")
-        attributes = {} if document is None else json.loads(document).get("attributes", {})
-        return json.dumps({**attributes, "homeobox": {"format": 1}})
+
+def _attributes(document: bytes | None) -> str:
+    """Those that the group has, and the mark of the format."""
+    attributes = {} if document is None else json.loads(document).get("attributes", {})
+    return json.dumps({**attributes, "homeobox": {"format": 1}})
+
+
+def _check_empty(store: _core.Store, path: str) -> None:
+    """Refuse a group with anything but its document, or what a dead writer left unfinished."""
+    marker = store.read(f"{path}/{MARKER}")
+    if marker is not None and not is_alive(marker) and _core.read_manifest(store, path) is None:
+        return
+    own = (f"{path}/zarr.json", f"{path}/{MARKER}")
+    present = [key for key, _ in store.list(f"{path}/") if key not in own]
+    if present:
+        raise InvalidArgumentError(f"group '{path}' is not empty: it holds '{present[0]}'")
 
 
 class _Rows(CsrSource):
     """Rows in scratch files, as they were appended."""
 
-    def __init__(self, dtype: np.dtype, name: str) -> None:
+    def __init__(self, dtype: np.dtype, name: str, directory: str) -> None:
         self.name = f"group '{name}'"
         self.shape = (0, 0)
         self.dtypes = (dtype,)
         self.indptr = np.zeros(1, dtype=np.int64)
-        directory = tempfile.gettempdir()
         self._indices = ScratchArray(np.dtype(np.uint32), directory)
         self._values = ScratchArray(dtype, directory)
         self._block_elements = Reading().block_elements
@@ -204,15 +237,16 @@ class _Rows(CsrSource):
             )
 
 
-def _place(group: Any) -> tuple[_core.Store, str]:
-    """Store and path of a group of zarr-python, or of what names both."""
+def _place(group: Any) -> tuple[_core.Store, str, str]:
+    """Store, path in it and address of the store of a group of zarr-python, or of what names both."""
     if isinstance(group, tuple) and len(group) == 2:
-        return adopt_store(group[0])[0], str(group[1])
-    store: Any = getattr(group, "store", None)
-    if hasattr(store, "root"):  # zarr's LocalStore
-        return adopt_store(store.root)[0], str(group.path)
-    if hasattr(store, "store"):  # zarr's ObjectStore holds one of obstore
-        return adopt_store(store.store)[0], str(group.path)
+        store, address = adopt_store(group[0])
+        return store, str(group[1]), address
+    theirs: Any = getattr(group, "store", None)
+    for attribute in ("root", "store"):  # of zarr's LocalStore, and of its ObjectStore, which holds one of obstore
+        if hasattr(theirs, attribute):
+            store, address = adopt_store(getattr(theirs, attribute))
+            return store, str(group.path), address
     raise UnsupportedError(
         f"group must be a zarr.Group in a local or object store, or (store, name), found {type(group).__name__}"
     )
