@@ -14,7 +14,7 @@ from small_atlas import Feature, checked_out
 
 import homeobox as hox
 from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
-from homeobox.schema import DenseZarrPointer, SparseZarrPointer
+from homeobox.schema import DenseZarrPointer, SparseZarrPointer, Vector, column
 
 mudata.set_options(pull_on_update=False)
 
@@ -225,3 +225,40 @@ def test_other_sources_are_refused(tmp_path, rng):
     shared_features = mudata.MuData({"rna": mdata["rna"].copy(), "prot": mdata["rna"].copy()}, axis=1)
     with pytest.raises(UnsupportedError, match="axis is 1"):
         hox.add_from_mudata(atlas, shared_features, **options)
+
+
+class CellWithVectors(Cell):
+    pca: Vector(2) | None = column(obsm="X_pca")
+    tsne: Vector(2) | None = column(obsm="prot:X_tsne")
+
+
+def test_vectors_come_from_the_modality_that_has_them(tmp_path, rng):
+    registries = {"gene_expression": Feature, "protein_abundance": Feature}
+    atlas = hox.create_or_open_atlas(
+        tmp_path, "cells", CellWithVectors, "datasets", hox.DatasetRecord, registry_schemas=registries
+    )
+    atlas.register_features("gene_expression", [Feature(uid=uid) for uid in GENES])
+    atlas.register_features("protein_abundance", [Feature(uid=uid) for uid in PROTEINS])
+    mdata = two_modalities(rng)
+    del mdata["prot"].obs["sex"]
+    mdata["rna"].obsm["X_pca"] = np.arange(10, dtype=np.float32).reshape(5, 2)
+    mdata["prot"].obsm["X_pca"] = np.zeros((4, 2))
+    mdata["rna"].obsm["X_tsne"] = np.zeros((5, 2))
+    mdata["prot"].obsm["X_tsne"] = sp.csr_matrix(np.arange(8.0).reshape(4, 2))
+    with pytest.raises(InvalidArgumentError, match=r"obsm\['X_pca'\] is there in modalities \['rna', 'prot'\]"):
+        add(atlas, mdata)
+    del mdata["prot"].obsm["X_pca"]
+    assert add(atlas, mdata) == 6
+    cells = {row.pop("label"): row for row in atlas.catalog.scan_cells(["label", "pca", "tsne"]).to_pylist()}
+    assert cells["label of cell4"] == {"pca": [0, 1], "tsne": [4, 5]}
+    assert cells["label of cell0"] == {"pca": [8, 9], "tsne": None}
+    assert cells["label of cell5"] == {"pca": None, "tsne": [6, 7]}
+
+
+def test_columns_that_no_field_takes_are_named(tmp_path, rng):
+    atlas, mdata = new_atlas(tmp_path), two_modalities(rng)
+    del mdata["prot"].obs["sex"]
+    mdata.obs["batch"] = "b"
+    mdata["prot"].obs["panel"] = "p"
+    with pytest.warns(UserWarning, match=r"obs column\(s\) \['batch', 'prot:panel'\] are not in the cell table"):
+        add(atlas, mdata)

@@ -66,7 +66,7 @@ def add_from_anndata(
         coordinates; rows need not be sorted, and stored zeros stay. Repeated entries stay too, but of coordinates in
         memory SciPy makes one of their sum.
         ``var["global_feature_uid"]`` names the registered feature of each column. Of `obs` the columns of the cell
-        schema are taken, by name.
+        schema are taken, by name; floats are rounded to the column's type, such as float64 to float32.
     feature_space : str
         Where the matrix belongs; sparse spaces store rows without zeros, dense ones whole rows.
     zarr_layer : str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class ModalityObs:
 
     Attributes
     ----------
-    obs
+    obs, obsm
         One row per cell of the modality.
     row_of_cell
         int64 [n_cells], row of each cell in `obs`; -1 where the cell lacks the modality.
@@ -28,10 +28,55 @@ class ModalityObs:
 
     obs: pd.DataFrame
     row_of_cell: np.ndarray
+    obsm: Mapping[str, Any] = field(default_factory=dict)
 
 
-def cell_columns(names: Iterable[str], common: pd.DataFrame, modalities: Mapping[str, ModalityObs]) -> pd.DataFrame:
-    """The columns that can be found of those asked for, one row per cell.
+def cell_vectors(
+    keys: Iterable[str], common: Mapping[str, Any], modalities: Mapping[str, ModalityObs]
+) -> dict[str, Any]:
+    """The matrices that can be found of those asked for, one row per cell; rows of cells that have none are masked.
+
+    A matrix `m` is, in this order: ``common["m"]``; for a name like ``rna_m`` or ``rna:m`` the matrix ``m`` of modality
+    ``rna``; the matrix ``m`` of the only modality that has one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Several modalities have a matrix of this name; those are seldom of one meaning.
+    """
+    found = {}
+    for key in keys:
+        if key in common:
+            found[key] = common[key]
+            continue
+        named = [(name, key[len(name) + 1 :]) for name in modalities if key.startswith((f"{name}_", f"{name}:"))]
+        places = [(name, inner) for name, inner in named if inner in modalities[name].obsm]
+        places = places or [(name, key) for name, part in modalities.items() if key in part.obsm]
+        if len(places) > 1:
+            raise InvalidArgumentError(
+                f"obsm['{key}'] is there in modalities {[name for name, _ in places]}; put the right one into the "
+                f"common obsm, or say which is meant, as in column(obsm='{places[0][0]}:{places[0][1]}')"
+            )
+        for name, inner in places:
+            found[key] = _spread_rows(modalities[name].obsm[inner], modalities[name].row_of_cell)
+    return found
+
+
+def _spread_rows(values: Any, row_of_cell: np.ndarray) -> np.ndarray:
+    rows = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    absent = row_of_cell < 0
+    if not absent.any():
+        return rows[row_of_cell]
+    spread = np.zeros((len(row_of_cell), *rows.shape[1:]), rows.dtype)
+    spread[~absent] = rows[row_of_cell[~absent]]
+    mask = np.broadcast_to(absent.reshape(-1, *[1] * (spread.ndim - 1)), spread.shape)
+    return np.ma.MaskedArray(spread, mask=mask)
+
+
+def cell_columns(
+    names: Iterable[str], common: pd.DataFrame, modalities: Mapping[str, ModalityObs]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The columns that can be found of those asked for, one row per cell; and the names of those that are not used.
 
     A column `c` is, in this order: ``common["c"]``; for a name like ``rna_c`` the column ``c`` of modality ``rna``
     (which mudata calls ``rna:c``; a schema's field cannot hold a colon); the column ``c`` of the modalities, each cell
@@ -45,22 +90,30 @@ def cell_columns(names: Iterable[str], common: pd.DataFrame, modalities: Mapping
     import pandas as pd
 
     columns = {}
+    used: set[str] = set()
     for name in names:
-        column = _find(name, common, modalities)
+        column = _find(name, common, modalities, used)
         if column is not None:
             columns[name] = column.set_axis(common.index)
-    return pd.DataFrame(columns, index=common.index)
+    own = [f"{modality}:{name}" for modality, part in modalities.items() for name in part.obs.columns]
+    unused = [name for name in dict.fromkeys([*map(str, common.columns), *own]) if name not in used]
+    return pd.DataFrame(columns, index=common.index), unused
 
 
-def _find(name: str, common: pd.DataFrame, modalities: Mapping[str, ModalityObs]) -> pd.Series | None:
+def _find(name: str, common: pd.DataFrame, modalities: Mapping[str, ModalityObs], used: set[str]) -> pd.Series | None:
     if name in common.columns:
+        used |= {name, *(f"{modality}:{name}" for modality in modalities)}
         return common[name]
     for modality, part in modalities.items():
         inner = name.removeprefix(f"{modality}_")
+        qualified = f"{modality}:{inner}"
         if inner != name and inner in part.obs.columns:
+            used.add(qualified)
             return _spread(part, inner)
-        if inner != name and f"{modality}:{inner}" in common.columns:
-            return common[f"{modality}:{inner}"]
+        if inner != name and qualified in common.columns:
+            used.add(qualified)
+            return common[qualified]
+    used |= {f"{modality}:{name}" for modality in modalities}
     found = {modality: _spread(part, name) for modality, part in modalities.items() if name in part.obs.columns}
     if len(found) < 2:
         return next(iter(found.values()), None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
@@ -23,10 +24,10 @@ from homeobox.ingest.dataset_plan import (
 from homeobox.ingest.encoding import Codec
 from homeobox.ingest.feature_uids import with_feature_uids
 from homeobox.ingest.group_plan import CellsOfGroup, MatrixGroup
-from homeobox.ingest.modality_obs import ModalityObs, cell_columns
+from homeobox.ingest.modality_obs import ModalityObs, cell_columns, cell_vectors
 from homeobox.ingest.obs_columns import convert_cells
 from homeobox.ingest.sources import Reading, SourceDataset, open_source, read_dataset
-from homeobox.schema import ColumnInfo, DatasetRecord, PointerKind, get_spec
+from homeobox.schema import AUTO_FIELDS, ColumnInfo, DatasetRecord, PointerKind, get_spec
 
 if TYPE_CHECKING:
     import mudata
@@ -84,7 +85,9 @@ def add_from_mudata(
     -----
     Stage: experimental. A column `c` of the cell schema is taken from ``mdata.obs["c"]``; else, if it is named like
     ``rna_c``, from column ``c`` of modality ``rna``; else from column ``c`` of the modalities, which must agree where
-    they share a cell. Vectors come from ``mdata.obsm``. A path and what is backed by a file are read into memory.
+    they share a cell. What no field takes is named in a warning. Vectors come from ``mdata.obsm``, or else from obsm of
+    the modality that has one of this name, or that is named as in ``column(obsm="rna:X_pca")``; cells without the
+    modality get a null. A path and what is backed by a file are read into memory.
     """
     catalog = atlas.catalog
     cell_schema = check_writable(catalog)
@@ -95,12 +98,15 @@ def add_from_mudata(
     kept = _cells_with_data(source, rows)
     rows = {name: row[kept] for name, row in rows.items()}
 
-    parts = {name: ModalityObs(source.mod[name].obs, row) for name, row in rows.items()}
+    parts = {name: ModalityObs(source.mod[name].obs, row, source.mod[name].obsm) for name, row in rows.items()}
     fields = obs_fields(catalog)
     sources = [ColumnInfo.of_metadata(field.metadata).source for field in fields]
     names = dict.fromkeys(name for name in [*(field.name for field in fields), *sources] if name is not None)
-    frame = cell_columns(names, source.obs.iloc[kept], parts)
-    obsm = {key: _rows(values, kept) for key, values in source.obsm.items()}
+    frame, unused = cell_columns(names, source.obs.iloc[kept], parts)
+    _warn_of_unused(unused)
+    vectors = [field for field in fields if pa.types.is_fixed_size_list(field.type)]
+    keys = [key for field in vectors for key in (ColumnInfo.of_metadata(field.metadata).obsm, field.name) if key]
+    obsm = cell_vectors(keys, {key: _rows(values, kept) for key, values in source.obsm.items()}, parts)
     obs = convert_cells(frame, obsm, fields, cell_schema.model_fields)
     options = IngestOptions(codec=codec, feature_order=feature_order, whole_counts=whole_counts)
     plans = [
@@ -184,6 +190,15 @@ def _cells_with_data(mdata: Any, rows: Mapping[str, np.ndarray]) -> np.ndarray:
             stacklevel=3,
         )
     return np.flatnonzero(present)
+
+
+def _warn_of_unused(columns: Sequence[str]) -> None:
+    dropped = [name for name in columns if name.rpartition(":")[2] not in AUTO_FIELDS]
+    if dropped:
+        warnings.warn(
+            f"obs column(s) {dropped} are not in the cell table and are left out; name the schema's fields after them",
+            stacklevel=3,
+        )
 
 
 def _rows(values: Any, rows: np.ndarray) -> Any:

@@ -1,9 +1,10 @@
 """Obs columns of a source, converted into the Arrow columns of the cell table.
 
 pandas says "missing" in four ways (NaN, None, NaT, NA) and keeps labels as categories; the cell table has nulls and
-plain types. The conversion is exact or refused: a number is never turned into text, text never into a number. (The
-numbers of vectors may be rounded to the column's floats.) Where a query has to give text for a type that h5ad files
-lack, ISO 8601 for days and moments and JSON for lists and structs, that text is taken back.
+plain types. A number is never turned into text, text never into a number, and whole numbers are exact or refused.
+Floats are rounded to the type of the column, also those of vectors, as float64 in a float32 column. Where a query has
+to give text for a type that h5ad files lack, ISO 8601 for days and moments and JSON for lists and structs, that text is
+taken back.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ def _checked_categories(values: pa.Array, field: pa.Field, info: ColumnInfo) -> 
 
 
 def _convert_matrix(matrix: Any, key: str, field: pa.Field) -> pa.Array:
-    """Rows of a matrix of obsm as vectors."""
+    """Rows of a matrix of obsm as vectors; a masked row is a null."""
+    absent = np.ma.getmaskarray(matrix)[:, 0] if isinstance(matrix, np.ma.MaskedArray) else None
     rows = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
     width, kind = field.type.list_size, field.type.value_type
     if rows.ndim != 2 or rows.shape[1] != width or rows.dtype.kind not in "iufb":
@@ -144,7 +146,14 @@ def _convert_matrix(matrix: Any, key: str, field: pa.Field) -> pa.Array:
         values = values.cast(kind, safe=not rounded)
     except pa.ArrowException as error:
         raise _ColumnError(f"column '{field.name}': obsm['{key}'] does not fit {field.type}: {error}") from None
-    return pa.FixedSizeListArray.from_arrays(values, type=field.type)
+    if absent is None:
+        return pa.FixedSizeListArray.from_arrays(values, type=field.type)
+    if not field.nullable:
+        raise _ColumnError(
+            f"column '{field.name}': obsm['{key}'] has no vector for {np.count_nonzero(absent)} cell(s), and the "
+            "schema does not allow None"
+        )
+    return pa.FixedSizeListArray.from_arrays(values, type=field.type, mask=pa.array(absent))
 
 
 class _ColumnError(Exception):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.sources.h5ad_frames import read_frame
 from homeobox.ingest.sources.hdf5_matrix import hdf5_matrix
 from homeobox.ingest.sources.matrix import CsrSource, DenseSource
@@ -42,13 +43,37 @@ class H5adSource(OpenedSource):
         return read_frame(self._file, key, self.name)
 
     def obsm(self) -> Mapping[str, Any]:
-        group = self._file.get("obsm")
-        if not hasattr(group, "items"):
-            return {}  # there is none, or in an old encoding, in which it is a table
-        return {key: values for key, values in group.items() if getattr(values, "ndim", 0) == 2}
+        return _Obsm(self._file["obsm"], self.name) if "obsm" in self._file else {}
 
     def close(self) -> None:
         self._file.close()
+
+
+class _Obsm(Mapping[str, Any]):
+    """Matrices of a file, read when they are asked for: frames and sparse ones by AnnData, arrays by who uses them."""
+
+    def __init__(self, element: h5py.Group | h5py.Dataset, name: str) -> None:
+        self._element = element  # before AnnData 0.7 a table, whose fields are the matrices
+        self._name = name
+
+    def __getitem__(self, key: str) -> Any:
+        from anndata.io import read_elem
+
+        if key not in list(self):
+            raise KeyError(key)
+        values = self._element[key]
+        if getattr(values, "ndim", 0) == 2:
+            return values
+        try:
+            return read_elem(values) if hasattr(values, "attrs") else values
+        except Exception as error:  # AnnData raises whatever its readers do
+            raise InvalidArgumentError(f"{self._name}: obsm['{key}'] cannot be read: {error}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._element if hasattr(self._element, "keys") else self._element.dtype.names or ())
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def hdf5_places(file: h5py.File) -> list[str]:
