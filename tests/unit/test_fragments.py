@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,28 @@ def test_damaged_and_missing_files(tmp_path, rng):
             parse_bed_fragments(path)
     with pytest.raises(NotFoundError, match="there is no file"):
         parse_bed_fragments(tmp_path / "none.tsv")
+
+
+def bgzf_block(text: bytes) -> bytes:
+    packed = zlib.compressobj(wbits=-15)
+    body = packed.compress(text) + packed.flush()
+    head = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff\x06\x00BC\x02\x00"
+    return head + struct.pack("<H", len(body) + 25) + body + struct.pack("<II", zlib.crc32(text), len(text))
+
+
+def test_bgzf_that_is_cut_between_blocks_is_refused(tmp_path, rng):
+    frame = random_fragments(rng, 500)
+    text = lines_of(frame)
+    half = text.index(b"\n", len(text) // 2) + 1
+    blocks = [bgzf_block(text[:half]), bgzf_block(text[half:]), bgzf_block(b"")]
+    assert len(blocks[2]) == 28
+    path = tmp_path / "fragments.tsv.gz"
+    path.write_bytes(b"".join(blocks))
+    assert parse_bed_fragments(path).equals(frame.select("chrom", "barcode", "start", "length"))
+    for n_blocks in (1, 2):
+        path.write_bytes(b"".join(blocks[:n_blocks]))
+        with pytest.raises(CorruptDataError, match=r"is BGZF and cut short: after \d+ bytes it lacks the empty block"):
+            parse_bed_fragments(path)
 
 
 # Orders

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("chrom", "start", "end", "barcode")
 _GZIP_MAGIC = b"\x1f\x8b"
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BLOCK_BYTES = 16 << 20
 
 
@@ -64,6 +65,7 @@ def read_fragment_file(path: str | os.PathLike[str]) -> CodedFragments:
         raise NotFoundError(f"fragments: there is no file '{text}'")
     try:
         n_skipped, n_columns = _head(text)
+        _check_last_block(text)
         return code_fragments(_batches(text, n_skipped, n_columns), f"'{text}'")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CorruptDataError(f"fragment file '{text}': {error}") from error
@@ -76,6 +78,27 @@ def read_fragment_file(path: str | os.PathLike[str]) -> CodedFragments:
 def _is_gzip(path: str) -> bool:
     with open(path, "rb") as file:
         return file.read(2) == _GZIP_MAGIC
+
+
+def _check_last_block(path: str) -> None:
+    """Refuse BGZF without its end: each of its blocks is a whole gzip member, so a cut between two is seen only so."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        # gzip with an extra field, whose subfields are two letters, a length of 2 bytes and so many bytes.
+        if head[:2] != _GZIP_MAGIC or len(head) < 12 or not head[3] & 4:
+            return
+        extra = file.read(int.from_bytes(head[10:12], "little"))
+        while len(extra) >= 4 and extra[:2] != b"BC":
+            extra = extra[4 + int.from_bytes(extra[2:4], "little") :]
+        if len(extra) < 4:
+            return
+        n_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, n_bytes - len(_BGZF_END)))
+        if file.read() != _BGZF_END:
+            raise CorruptDataError(
+                f"fragment file '{path}' is BGZF and cut short: after {n_bytes} bytes it lacks the empty block of "
+                f"{len(_BGZF_END)} bytes that ends such a file"
+            )
 
 
 def _head(path: str) -> tuple[int, int]:
