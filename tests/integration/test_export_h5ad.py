@@ -180,3 +180,10 @@ def test_real_files_come_back(tmp_path, name):
     pd.testing.assert_frame_equal(found.obs, adata.obs, check_dtype=False, check_names=False)
     for column_name in adata.var.columns:
         np.testing.assert_array_equal(found.var[column_name].astype(str), adata.var[column_name].astype(str))
+
+
+def test_a_dataset_whose_ingest_did_not_finish_is_not_there(tmp_path):
+    atlas = empty_atlas(tmp_path, {"gene_expression": GENES})
+    atlas.catalog.datasets.add(hox.DatasetRecord(zarr_group="half", feature_space="gene_expression", n_cells=3))
+    with pytest.raises(hox.NotFoundError, match="no dataset has the zarr group or uid 'half'"):
+        checked_out(atlas, tmp_path).export_h5ad("half")

@@ -16,6 +16,7 @@ from small_atlas import Cell, Dataset, add, empty_atlas
 
 import homeobox as hox
 from homeobox import _core
+from homeobox.catalog.table_versions import versions_superseded
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError
 from homeobox.ingest.group_claim import MARKER, claim_group
 
@@ -365,3 +366,77 @@ def test_only_a_writable_atlas_is_kept_up(atlas: hox.RaggedAtlas, root: Path) ->
     for call in (frozen.clean, lambda: frozen.prune(1, confirm=True)):
         with pytest.raises(HomeoboxError, match="read-only"):
             call()
+
+
+# --- what a name, an age and a confirmation may be ---
+
+
+def test_a_name_that_means_two_datasets_deletes_none(atlas: hox.RaggedAtlas) -> None:
+    uid = atlas.list_datasets().filter(zarr_group="first")["uid"].item()
+    add(atlas, dataset(uid))
+    with pytest.raises(InvalidArgumentError, match=rf"'{uid}' means 2 datasets .*'{uid}'.*'first'|'first'.*'{uid}'"):
+        atlas.delete_dataset(uid)
+    assert groups_of(atlas) == sorted(["first", "second", uid])
+    assert atlas.delete_dataset("first") == 5
+    assert atlas.delete_dataset(uid) == 5
+    assert groups_of(atlas) == ["second"]
+
+
+def test_cells_without_a_dataset_row_can_be_deleted(atlas: hox.RaggedAtlas) -> None:
+    atlas.catalog.datasets.table.delete("zarr_group = 'first'")
+    with pytest.raises(InvalidArgumentError, match="without a dataset row"):
+        atlas.snapshot()
+    assert atlas.delete_dataset("first") == 5
+    assert atlas.snapshot() == 0
+
+
+@pytest.mark.parametrize("confirm", ["no", 1, 0, []])
+def test_only_what_confirms_confirms(atlas: hox.RaggedAtlas, confirm: object) -> None:
+    atlas.delete_dataset("first")
+    with pytest.raises(InvalidArgumentError, match="confirm is True, False, a function or None, found"):
+        atlas.prune("all", confirm=confirm, min_age=NOW)
+    assert stored_groups(atlas) == {"first", "second"}
+
+
+def test_numbers_to_keep_are_whole(atlas: hox.RaggedAtlas, root: Path) -> None:
+    for _ in range(3):
+        atlas.snapshot()
+    for keep in (None, 2.0, np.float64(2)):
+        with pytest.raises(InvalidArgumentError, match="keep is a number of snapshots"):
+            atlas.prune(keep, confirm=True, min_age=NOW)
+    with pytest.raises(InvalidArgumentError, match=r"min_age is a datetime.timedelta, found 3600 \(int\)"):
+        atlas.prune(1, confirm=True, min_age=3600)
+    assert hox.RaggedAtlas.list_versions(root).height == 3
+    atlas.prune(np.array([0, 2]), confirm=True, min_age=NOW)
+    assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == [0, 2]
+    atlas.prune(np.int64(1), confirm=True, min_age=NOW)
+    assert hox.RaggedAtlas.list_versions(root)["version"].to_list() == [2]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be set here")
+def test_ages_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an hour later by any watch, an hour and a half by the clock that was put forward in between."""
+    begun = datetime.datetime(2026, 3, 29, 0, 45, tzinfo=datetime.UTC)
+
+    class Table:
+        class dataset:  # noqa: N801
+            @staticmethod
+            def versions() -> list[dict[str, object]]:
+                local = datetime.datetime.fromtimestamp(begun.timestamp())
+                return [{"version": n, "timestamp": local} for n in (1, 2)]
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime.fromtimestamp(begun.timestamp() + 1800, tz)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        patch.setattr(datetime, "datetime", Clock)
+        try:
+            assert versions_superseded(Table, datetime.timedelta(hours=1)) == set()
+            assert versions_superseded(Table, datetime.timedelta(minutes=29)) == {1}
+        finally:
+            patch.undo()
+            time.tzset()

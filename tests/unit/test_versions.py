@@ -14,7 +14,10 @@ import pytest
 from described_dataset import add_described_dataset
 
 import homeobox as hox
-from homeobox.errors import ConflictError, NotFoundError
+from homeobox.catalog import Table
+from homeobox.catalog.versions import VersionTable
+from homeobox.errors import ConflictError, NotFoundError, StoreError
+from homeobox.ingest.pending import check_unrecorded
 
 
 @pytest.fixture
@@ -305,3 +308,82 @@ def test_what_means_no_snapshot_is_refused(described_atlas: hox.RaggedAtlas, roo
         hox.RaggedAtlas.checkout(root, which)
     with pytest.raises(NotFoundError, match=r"'nope' not found; snapshots that exist: \[0\]; by name: \['mine'\]"):
         hox.RaggedAtlas.checkout(root, "nope")
+
+
+def test_a_snapshot_whose_arrays_may_be_replaced_meanwhile_is_taken_anew(
+    described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_described_dataset(described_atlas, "second", small_pbmc.genes[5:20], 15)
+    other = hox.RaggedAtlas.open(root, "cells")
+    add_row, raced = VersionTable.add, []
+
+    def add_after_a_rival(self: object, *arguments: object) -> object:
+        if not raced:
+            raced.append(True)
+            other.delete_dataset("second")
+            add_described_dataset(other, "second", small_pbmc.genes[20:35], 9)
+        return add_row(self, *arguments)
+
+    monkeypatch.setattr(VersionTable, "add", add_after_a_rival)
+    assert described_atlas.snapshot("mine") == 0
+    assert raced
+    versions = hox.RaggedAtlas.list_versions(root)
+    assert versions.select("version", "name", "total_cells").rows() == [(0, "mine", 29)]
+    assert hox.RaggedAtlas.checkout(root, "mine").validate() == []
+
+
+def test_a_snapshot_that_never_gets_ahead_leaves_no_row(
+    described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = hox.RaggedAtlas.open(root, "cells")
+    add_row = VersionTable.add
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def add_after_a_rival(self: object, *arguments: object) -> object:
+        other.delete_dataset(other.list_datasets()["zarr_group"].to_list())
+        add_described_dataset(other, "again", small_pbmc.genes[20:35], 9)
+        return add_row(self, *arguments)
+
+    monkeypatch.setattr(VersionTable, "add", add_after_a_rival)
+    with pytest.raises(ConflictError, match="were deleted or restored during each of 8 tries"):
+        described_atlas.snapshot("mine")
+    assert hox.RaggedAtlas.list_versions(root).height == 0
+
+
+def test_a_deletion_beside_a_snapshot_is_no_fault_of_the_atlas(
+    described_atlas: hox.RaggedAtlas, root: Path, small_pbmc: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_described_dataset(described_atlas, "second", small_pbmc.genes[5:20], 15)
+    other = hox.RaggedAtlas.open(root, "cells")
+    opened, raced = Table.open, []
+
+    def open_beside_a_deletion(location: object, name: str, version: int | None = None) -> Table:
+        if name == described_atlas.catalog.datasets.table.name and not raced:
+            raced.append(True)
+            other.delete_dataset("second")
+        return opened(location, name, version)
+
+    monkeypatch.setattr(Table, "open", open_beside_a_deletion)
+    assert described_atlas.snapshot() == 0
+    assert raced
+    assert hox.RaggedAtlas.list_versions(root)["total_cells"].to_list() == [20]
+
+
+def test_a_recorded_version_that_cannot_be_opened_is_not_taken_for_gone(
+    described_atlas: hox.RaggedAtlas, root: Path
+) -> None:
+    described_atlas.snapshot()
+    table = described_atlas.catalog.cells.table
+    manifest = root / "lance_db" / f"{table.name}.lance" / "_versions" / f"{2**64 - 1 - table.version}.manifest"
+    described_atlas.delete_dataset("pbmc/first")
+    assert manifest.exists()
+    manifest.write_bytes(manifest.read_bytes()[:10])
+    before = dict(described_atlas.catalog.store.list(""))
+    for what in (
+        lambda: check_unrecorded(described_atlas.catalog, "pbmc/first"),
+        described_atlas.leftovers,
+        lambda: hox.RaggedAtlas.checkout(root, 0),
+    ):
+        with pytest.raises(StoreError, match=r"version \d+ of table 'cells' .* cannot be opened"):
+            what()
+    assert dict(described_atlas.catalog.store.list("")) == before

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import json
+import random
+import time
 
 from homeobox.catalog import sql
 from homeobox.catalog.arrow_schema import pointer_fields_of_table
@@ -14,8 +16,10 @@ from homeobox.catalog.registry import Registry
 from homeobox.catalog.table_files import FileDigests, digests_of
 from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate
-from homeobox.errors import InvalidArgumentError
+from homeobox.errors import ConflictError, InvalidArgumentError
 from homeobox.schema import AtlasVersionRecord
+
+_TRIES = 8
 
 
 class ValidationFailedError(InvalidArgumentError):
@@ -49,16 +53,33 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
         Another snapshot has the name. Nothing was recorded.
     InvalidArgumentError
         The catalog is read-only, or the name reads as a number or a time.
+    ConflictError
+        Datasets were deleted or restored during each of several tries. Nothing was recorded.
     """
     if catalog.read_only:
         raise InvalidArgumentError("cannot take a snapshot of an atlas that is checked out and read-only")
     if name is not None:
         catalog.versions.check_name(name)
-    # What is checked is exactly what is recorded, whatever other processes commit meanwhile.
-    pinned = _pinned_at_latest(catalog)
-    faults = validate(pinned)
-    if faults:
-        raise ValidationFailedError(faults)
+    for tries in range(_TRIES):
+        # What is checked is exactly what is recorded, whatever other processes commit meanwhile.
+        pinned = _pinned_at_latest(catalog)
+        faults = validate(pinned)
+        if not faults:
+            record = _record(catalog, pinned, name)
+            if not _lost_cells_since(catalog, pinned):
+                return record.version
+            catalog.versions.remove([record])
+        elif tries == _TRIES - 1 or not _has_moved(catalog, pinned):
+            raise ValidationFailedError(faults)
+        # Else tables may have been pinned from two sides of a deletion, each of which is healthy.
+        time.sleep(random.random() * 0.02 * 2**tries)
+    raise ConflictError(
+        f"datasets of {catalog.location} were deleted or restored during each of {_TRIES} tries to take a snapshot; "
+        "nothing was recorded, try later"
+    )
+
+
+def _record(catalog: Catalog, pinned: Catalog, name: str | None) -> AtlasVersionRecord:
     record = AtlasVersionRecord(
         version=0,
         cell_table_name=pinned.cells.table.name,
@@ -77,7 +98,31 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
     for table in pinned.tables:
         files |= digests_of(catalog.location, table, known)
     record.created_at = notes.add(record.created_at, name, files)
-    return catalog.versions.add(record, name).version
+    return catalog.versions.add(record, name)
+
+
+def _lost_cells_since(catalog: Catalog, pinned: Catalog) -> bool:
+    """Whether a group that the pinned cells point to was without cells at any moment since.
+
+    Then an ingest of its name may have found that neither cells nor a snapshot need the arrays, and have begun to
+    replace them. Whoever asks from now on finds the snapshot.
+    """
+    table = catalog.cells.table
+    then = pinned.groups_with_cells()
+    latest = table.dataset.version
+    for version in range(pinned.cells.table.version + 1, latest + 1):
+        try:
+            now = catalog.cell_groups.of(table.at(version).dataset)
+        except (ValueError, OSError, RuntimeError):
+            return True  # it is gone already, or cannot be read, so what it had is not known
+        if not then <= now:
+            return True
+    return False
+
+
+def _has_moved(catalog: Catalog, pinned: Catalog) -> bool:
+    """Whether any table was changed since it was pinned."""
+    return any(t.dataset.version != p.version for t, p in zip(catalog.tables, pinned.tables, strict=True))
 
 
 def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:

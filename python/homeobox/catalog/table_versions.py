@@ -14,12 +14,17 @@ def version_numbers(table: Table) -> list[int]:
 
 def versions_superseded(table: Table, min_age: datetime.timedelta) -> set[int]:
     """Versions whose successor was committed more than `min_age` ago; never the latest."""
-    earlier = datetime.datetime.now() - min_age  # Lance tells local time
+    earlier = datetime.datetime.now(datetime.UTC) - min_age
     return {
         version["version"]
         for version, successor in itertools.pairwise(table.dataset.versions())
-        if cast(datetime.datetime, successor["timestamp"]) <= earlier
+        if _utc(cast(datetime.datetime, successor["timestamp"])) <= earlier
     }
+
+
+def _utc(local: datetime.datetime) -> datetime.datetime:
+    """Lance tells local time; of a moment that the clock shows twice, the later one."""
+    return local.replace(fold=1).astimezone(datetime.UTC)
 
 
 def bytes_of_versions(table: Table, versions: list[int]) -> int:

@@ -78,6 +78,8 @@ class Table:
         ------
         TableNotFoundError
             No such table or version; also a ValueError.
+        StoreError
+            The version is there, or may be there, but cannot be opened.
         """
         try:
             dataset = lance.dataset(location.table_uri(name), version=version, storage_options=location.storage_options)
@@ -87,6 +89,11 @@ class Table:
                 message = f"table '{name}' was not found in {location.db_uri}, which has {existing}"
             else:
                 message = f"version {version} of table '{name}' was not found in {location.db_uri}"
+                if _may_have(location, name, version):
+                    raise StoreError(
+                        f"version {version} of table '{name}' in {location.db_uri} cannot be opened: "
+                        f"{plain_message(error)}"
+                    ) from error
             raise TableNotFoundError(message) from error
         return cls(name, dataset, pinned=version is not None)
 
@@ -375,6 +382,15 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table('{self.name}', version {self._dataset.version}{', pinned' if self.pinned else ''})"
+
+
+def _may_have(location: AtlasLocation, name: str, version: int) -> bool:
+    """Whether a version is listed; one that is not known to be gone may be needed."""
+    try:
+        dataset = lance.dataset(location.table_uri(name), storage_options=location.storage_options)
+        return version in [listed["version"] for listed in dataset.versions()]
+    except (ValueError, OSError, RuntimeError):
+        return True
 
 
 def plain_message(error: Exception) -> str:

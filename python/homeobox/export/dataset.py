@@ -181,7 +181,7 @@ def find_dataset(catalog: Catalog, dataset: str) -> StoredDataset:
     UnsupportedError
         Its data is no matrix.
     """
-    rows = catalog.datasets.arrow().to_pylist()
+    rows = catalog.committed_datasets().to_pylist()
     found = [row for row in rows if row["zarr_group"] == dataset] or [row for row in rows if row["uid"] == dataset]
     if not found:
         raise NotFoundError(f"no dataset has the zarr group or uid '{dataset}'; list_datasets() has them")

@@ -27,7 +27,7 @@ def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
     UnknownDatasetError
         No dataset of such a zarr group or uid.
     InvalidArgumentError
-        The catalog is read-only, or cells of the datasets also point to another dataset.
+        The catalog is read-only, a name means several datasets, or cells of the datasets also point to another one.
     ConflictError
         A process is writing one of the groups.
     """
@@ -52,9 +52,18 @@ def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
 def _groups_of(catalog: Catalog, names: list[str]) -> list[str]:
     """Groups of datasets that are named by group or by uid, ascending, so that two calls claim in one order."""
     rows = catalog.datasets.arrow().select(["uid", "zarr_group"]).to_pylist()
+    # Cells whose row is lost can be deleted as well.
+    known = {row["zarr_group"] for row in rows} | catalog.groups_with_cells()
     groups: set[str] = set()
     for name in names:
-        found = {row["zarr_group"] for row in rows if name in (row["zarr_group"], row["uid"])}
+        found = {row["zarr_group"] for row in rows if row["uid"] == name}
+        if name in known:
+            found.add(name)
+        if len(found) > 1:
+            raise InvalidArgumentError(
+                f"{name!r} means {len(found)} datasets of {catalog.location}, as zarr group or as uid: "
+                f"{sorted(found)}; name each by what only it has"
+            )
         if not found:
             raise UnknownDatasetError(
                 f"no dataset with zarr group or uid {name!r} in {catalog.location}; "

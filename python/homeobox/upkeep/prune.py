@@ -23,6 +23,10 @@ def prune(catalog: Catalog, keep: Keep, confirm: Confirm, min_age: datetime.time
     """As `RaggedAtlas.prune` documents."""
     if catalog.read_only:
         raise InvalidArgumentError(f"cannot prune {catalog.location}: it is checked out and read-only")
+    if confirm is not None and not isinstance(confirm, bool) and not callable(confirm):
+        raise InvalidArgumentError(f"confirm is True, False, a function or None, found {confirm!r}")
+    if not isinstance(min_age, datetime.timedelta):
+        raise InvalidArgumentError(f"min_age is a datetime.timedelta, found {min_age!r} ({type(min_age).__name__})")
     if min_age < datetime.timedelta(0):
         raise InvalidArgumentError(f"min_age must not be negative, found {min_age}")
     drop = records_to_drop(catalog, keep)

@@ -4,8 +4,10 @@ they point to."""
 from __future__ import annotations
 
 import datetime
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import SupportsIndex
 
 from homeobox.catalog import Catalog, Table
 from homeobox.catalog.table_versions import bytes_of_versions, version_numbers, versions_superseded
@@ -15,7 +17,7 @@ from homeobox.schema import AtlasVersionRecord
 _MANIFEST = "/.hox-manifest"
 
 #: A number of snapshots, a list of numbers or names, or "all".
-Keep = int | str | Sequence[int | str]
+Keep = SupportsIndex | str | Sequence[int | str]
 
 
 @dataclass
@@ -90,12 +92,22 @@ def records_to_drop(catalog: Catalog, keep: Keep) -> list[AtlasVersionRecord]:
         if keep != "all":
             raise InvalidArgumentError(f"keep is a number of snapshots, a list of them, or 'all', found {keep!r}")
         return []
-    if isinstance(keep, bool) or (isinstance(keep, int) and keep < 1):
-        raise InvalidArgumentError(f"keep must be at least 1, since the newest snapshot stays, found {keep!r}")
-    if isinstance(keep, int):
-        return records[:-keep]
+    n_kept = _as_number(keep)
+    if n_kept is not None:
+        if isinstance(keep, bool) or n_kept < 1:
+            raise InvalidArgumentError(f"keep must be at least 1, since the newest snapshot stays, found {keep!r}")
+        return records[:-n_kept]
+    if not isinstance(keep, Iterable):
+        raise InvalidArgumentError(f"keep is a number of snapshots, a list of them, or 'all', found {keep!r}")
     kept = {catalog.versions.find(which).version for which in keep}
     return [record for record in records[:-1] if record.version not in kept]
+
+
+def _as_number(keep: Keep) -> int | None:
+    try:
+        return operator.index(keep)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def plan_prune(catalog: Catalog, drop: Iterable[AtlasVersionRecord], min_age: datetime.timedelta) -> PruneReport:
