@@ -224,10 +224,30 @@ class RaggedAtlas:
     ) -> "RaggedAtlas":
         """Make a snapshot the latest state again; a writable handle. Snapshots and arrays stay as they are.
 
-        `version` as for :meth:`checkout`.
+        `version` as for :meth:`checkout`. What was added since the last snapshot, and is in none, is dropped: its cells
+        are gone, and its arrays give way to the next ingest of the name or to :meth:`prune`. Take a snapshot first to
+        keep it.
+
+        Raises
+        ------
+        VersionNotFoundError
+            No such snapshot.
+        ConflictError
+            Somebody is writing to the atlas. Nothing was changed.
+
+        Warns
+        -----
+        UserWarning
+            Datasets that no snapshot has are dropped; names them.
+
+        Notes
+        -----
+        Stage: works. Lists the array store once. An ingest that begins while this runs is not seen.
         """
+        from homeobox import upkeep
+
         location = AtlasLocation.parse(db_uri, store_kwargs)
-        return cls(_catalog.restore(location, version, cell_schema, version_table=version_table_name, store=store))
+        return cls(upkeep.restore(location, version, cell_schema, version_table=version_table_name, store=store))
 
     @classmethod
     def list_versions(

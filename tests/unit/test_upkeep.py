@@ -440,3 +440,31 @@ def test_ages_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatc
         finally:
             patch.undo()
             time.tzset()
+
+
+# --- restoring ---
+
+
+def test_restoring_says_what_no_snapshot_has(atlas: hox.RaggedAtlas, root: Path, recwarn) -> None:
+    atlas.snapshot()
+    atlas.delete_dataset("second")
+    hox.RaggedAtlas.restore(root, 0, Cell)
+    assert not [warning for warning in recwarn if "restore" in str(warning.message)]
+    add(atlas, dataset("third"))
+    with pytest.warns(UserWarning, match=r"restore drops 1 dataset\(s\) that no snapshot has: third;") as warned:
+        hox.RaggedAtlas.restore(root, 0, Cell)
+    assert warned[0].filename == __file__
+    assert groups_of(atlas) == ["first", "second"]
+
+
+def test_nothing_is_restored_beside_a_writer(atlas: hox.RaggedAtlas, root: Path) -> None:
+    atlas.snapshot()
+    atlas.delete_dataset("first")
+    with (
+        claim_group(atlas.catalog.store, "third", lambda: None),
+        pytest.raises(ConflictError, match=r"cannot restore .* 'third' is being written"),
+    ):
+        hox.RaggedAtlas.restore(root, 0, Cell)
+    assert groups_of(atlas) == ["second"]
+    hox.RaggedAtlas.restore(root, 0, Cell)
+    assert groups_of(atlas) == ["first", "second"]

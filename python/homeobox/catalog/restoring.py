@@ -5,6 +5,7 @@ layouts that the snapshot has and the latest state lacks are added: without cell
 Then the cells, and at last everything else goes back to what the snapshot has.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -26,10 +27,12 @@ def restore(
     *,
     version_table: str = VERSIONS_TABLE,
     store: Any = None,
+    check: Callable[[Catalog], object] = lambda latest: None,
 ) -> Catalog:
     """Make a snapshot the latest state of every table, as new table versions; a writable catalog.
 
-    Snapshots stay, arrays stay. Errors as :func:`checkout`, before any table is touched.
+    Snapshots stay, arrays stay. What no snapshot has is in no state any more afterwards. `check` gets the latest state
+    and may refuse. Errors as :func:`checkout` and as `check`, before any table is touched.
     """
     pinned = checkout(location, version, cell_schema, version_table=version_table, store=store)
     latest = open_writable(
@@ -41,6 +44,7 @@ def restore(
         version_table=version_table,
         store=(pinned.store, pinned.store_uri),
     )
+    check(latest)
     _add_what_is_missing(pinned, latest)
     # Features only become more, so the latest registry serves the cells of a snapshot too, unless another history
     # gave its indices to other features.
