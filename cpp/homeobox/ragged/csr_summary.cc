@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kSlices = 8;
 // Below so many entries per feature it costs more to add the slices' totals than to go through the entries.
-constexpr std::size_t kMinEntriesPerFeature = 8 * kSlices;
+constexpr std::size_t kMinEntriesPerFeature = 2 * kSlices;
 constexpr std::size_t kTileElements = 1024;
 
 // Adds values to totals by feature; false when an index is no feature, which is then at *bad.

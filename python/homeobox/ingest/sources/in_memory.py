@@ -94,4 +94,5 @@ def matrix_in_memory(matrix: Any, name: str, block_elements: int = BLOCK_ELEMENT
     n_entries = int(indptr[-1])
     indices = np.ascontiguousarray(csr.indices[:n_entries])
     data = plain_values(csr.data[:n_entries], name)
-    return CsrMatrix(indptr, indices, data, (n_rows, n_columns), name, block_elements)
+    # Its blocks are views, so they may be as large as is best for the threads that share one.
+    return CsrMatrix(indptr, indices, data, (n_rows, n_columns), name)
