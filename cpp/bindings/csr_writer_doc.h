@@ -3,7 +3,8 @@
 
 namespace hox::bindings {
 
-inline constexpr const char* kCsrSummaryDoc = R"(What a writer wants to know of all entries of a matrix before the first.
+inline constexpr const char* kCsrSummaryDoc =
+    R"(What a writer wants to know of all entries of a matrix before the first.
 
 Parameters
 ----------

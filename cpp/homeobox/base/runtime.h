@@ -49,9 +49,9 @@ void parallel_for(Executor& executor, std::size_t n, const std::function<void(st
 // when no call is running any more. The first exception stops the calls not yet begun and is rethrown here.
 //
 // A body that blocks takes the stop token as its second argument: it is stopped by `stop`, by another call's failure
-// and by an interrupt. Throws Cancelled when stopped before every call was made. Runs inline for n <= 1 and for a pool of
-// one thread. A call on a thread of the pool takes part like any caller: it waits only for calls that other threads are
-// already in, so loops may nest.
+// and by an interrupt. Throws Cancelled when stopped before every call was made. Runs inline for n <= 1 and for a pool
+// of one thread. A call on a thread of the pool takes part like any caller: it waits only for calls that other threads
+// are already in, so loops may nest.
 template <class Body>
 void parallel_for(Executor& executor, std::size_t n, Body&& body, const std::stop_token& stop = {}) {
   if constexpr (std::invocable<Body&, std::size_t, std::stop_token>) {

@@ -1,7 +1,7 @@
 #include "homeobox/ragged/narrow_values.h"
 
-#include <bit>
 #include <algorithm>
+#include <bit>
 
 namespace hox::ragged {
 namespace {
