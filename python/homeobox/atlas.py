@@ -253,8 +253,8 @@ class RaggedAtlas:
     def list_versions(
         cls, db_uri: _Uri, *, store_kwargs: _StoreKwargs = None, version_table_name: str = VERSIONS_TABLE
     ) -> "pl.DataFrame":
-        """All snapshots of an atlas by ascending number: ``version``, ``name`` (null without one), ``created_at``,
-        ``total_cells``, then what they recorded. AtlasNotFoundError if there is no atlas.
+        """All snapshots of an atlas by ascending number: ``version``, ``name`` if any has one (else null), what
+        they recorded, ``total_cells`` and ``created_at``. AtlasNotFoundError if there is no atlas.
         """
         return _catalog.open_versions(AtlasLocation.parse(db_uri, store_kwargs), version_table_name).frame()
 

@@ -54,16 +54,18 @@ class VersionTable:
         return {record.version: names[record.created_at] for record in self.records() if record.created_at in names}
 
     def frame(self) -> "pl.DataFrame":
-        """All snapshots as a polars frame: number, name (or null), time, number of cells, then what they recorded."""
+        """All snapshots as a polars frame, in the columns of the table; ``name`` behind the number if any has one.
+
+        An atlas without names, such as one of 0.2.2, gives what 0.2.2 gives.
+        """
         import polars as pl
 
         rows = pl.DataFrame(self.arrow())
         names = self.notes.names()
-        named = rows.with_columns(
-            pl.Series("name", [names.get(moment) for moment in rows["created_at"]], dtype=pl.String)
-        )
-        first = ["version", "name", "created_at", "total_cells"]
-        return named.select(*first, *[column for column in rows.columns if column not in first])
+        named = [names.get(moment) for moment in rows["created_at"]]
+        if not any(named):
+            return rows
+        return rows.insert_column(1, pl.Series("name", named, dtype=pl.String))
 
     def find(self, which: WhichSnapshot | SupportsIndex) -> AtlasVersionRecord:
         """The record of one snapshot.
