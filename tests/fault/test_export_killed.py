@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from small_atlas import Dataset, add, checked_out, empty_atlas
 
 import homeobox as hox
+from homeobox.errors import StoreError
 
 GENES = [f"gene{i:03}" for i in range(200)]
 
@@ -64,8 +65,8 @@ def test_killed_at_any_moment(source, tmp_path, rng):
         killed_after(source, target, delay)
         try:
             copy = hox.RaggedAtlas.checkout_latest(target)
-        except hox.NotFoundError:
-            with pytest.raises((hox.NotFoundError, FileNotFoundError)):
+        except (hox.NotFoundError, StoreError):  # the last table may be there without its first version
+            with pytest.raises((hox.NotFoundError, FileNotFoundError, StoreError)):
                 hox.RaggedAtlas.open(target, "cells")
             if any(path.is_file() for path in target.rglob("*")):
                 with pytest.raises(FileExistsError, match="not empty"):

@@ -69,7 +69,12 @@ def test_four_processes_and_a_fifth_that_keeps_house(tmp_path):
         recorded = {}
         while any(writer.poll() is None for writer in writers):
             atlas.optimize()
-            version = atlas.snapshot()
+            try:
+                version = atlas.snapshot()
+            except hox.InvalidArgumentError as error:
+                # Somebody registered features since they were indexed, and said so is what this must be.
+                assert all("run optimize()" in line for line in str(error).splitlines()[1:]), error
+                continue
             recorded[version] = hox.RaggedAtlas.checkout(str(folder), version).query().count()
         assert [writer.wait() for writer in writers] == [0] * N_PROCESSES
     finally:
