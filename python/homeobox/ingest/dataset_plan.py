@@ -13,9 +13,9 @@ from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.dense_writer import DensePlan, plan_dense
 from homeobox.ingest.encoding import Encoding, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids
-from homeobox.ingest.group_name import check_group_name, check_not_nested
+from homeobox.ingest.group_name import check_group_name
+from homeobox.ingest.group_target import check_target
 from homeobox.ingest.obs_columns import convert_cells
-from homeobox.ingest.pending import groups_of_datasets, is_pending
 from homeobox.ingest.sources import CsrSource, DenseAsRows, DenseSource, RowsAsDense, SourceDataset
 from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
 from homeobox.ingest.survey import check_counts, survey_rows
@@ -151,12 +151,7 @@ def check_request(catalog: Catalog, feature_space: str, layers: Sequence[str], r
     """
     spec = get_spec(feature_space)
     _check_layers(spec, layers)
-    if feature_space not in catalog.pointer_fields:
-        raise InvalidArgumentError(
-            f"cell schema has no pointer field for feature space '{feature_space}', "
-            f"it has {list(catalog.pointer_fields)}"
-        )
-    _check_record(catalog, record, feature_space)
+    check_target(catalog, record, feature_space)
 
 
 def _check_layers(spec: ZarrGroupSpec, layers: Sequence[str]) -> None:
@@ -191,20 +186,6 @@ def check_layer_name(spec: ZarrGroupSpec, layer: str) -> None:
     check_group_name(layer, "zarr_layer")
     if "/" in layer:
         raise InvalidArgumentError(f"zarr_layer '{layer}' is a path, expected a name")
-
-
-def _check_record(catalog: Catalog, record: DatasetRecord, feature_space: str) -> None:
-    if not isinstance(record, DatasetRecord):
-        raise InvalidArgumentError(f"dataset_record must be a DatasetRecord, found {type(record).__name__}")
-    if record.feature_space != feature_space:
-        raise InvalidArgumentError(
-            f"dataset record says feature space '{record.feature_space}', but '{feature_space}' is to be ingested"
-        )
-    check_group_name(record.zarr_group)
-    check_not_nested(record.zarr_group, groups_of_datasets(catalog))
-    # A pending row of the name is replaced later; the check for a taken uid is made again then.
-    if not is_pending(catalog, record.zarr_group):
-        catalog.datasets.check_new(record)
 
 
 def _wants_expression_order(options: IngestOptions) -> bool:

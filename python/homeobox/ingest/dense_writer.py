@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from homeobox import _core
+from homeobox.ingest.array_writer import open_array
 from homeobox.ingest.encoding import ArrayPlan, Encoding
 from homeobox.ingest.sources import DenseSource
 from homeobox.ingest.sparse_writer import WrittenObject
@@ -33,15 +34,7 @@ def write_dense(
 ) -> list[WrittenObject]:
     """Write every layer and return the objects for the manifest; `on_rows` hears how many rows were just written."""
     writers = [
-        _core.ArrayWriter(
-            store,
-            f"{group}/{path}",
-            dtype.name,
-            list(array.shape),
-            list(array.chunk_shape),
-            list(array.shard_shape),
-            array.codecs_json,
-        )
+        open_array(store, f"{group}/{path}", dtype, array)
         for (path, array), dtype in zip(plan.values, matrix.dtypes, strict=True)
     ]
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from homeobox import _core
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
+from homeobox.ingest.array_writer import write_blocks
 from homeobox.ingest.cell_rows import dense_pointers
 from homeobox.ingest.commit import write_groups
 from homeobox.ingest.dataset_plan import check_writable, obs_fields
@@ -118,7 +119,9 @@ class TileGroup:
         for number, (name, plan) in enumerate(self.plans.items()):
             path = f"{self.record.zarr_group}/{name}"
             # Rows of several arrays count once.
-            objects += _write(store, path, plan, self.sources[name], on_rows if number == 0 else lambda _: on_rows(0))
+            source = self.sources[name]
+            blocks = _blocks(path, plan, source, on_rows if number == 0 else lambda _: on_rows(0))
+            objects += write_blocks(store, path, _stored_dtype(source), plan, blocks)
         return objects
 
     def pointers(self, struct: pa.StructType) -> pa.StructArray:
@@ -178,7 +181,7 @@ def _plan(
 ) -> ArrayPlan:
     shape = tuple(int(size) for size in source.shape)
     encoding = make_encoding(codec, len(shape), chunk_shape, shard_shape)
-    plan = encoding.plan_values(shape, np.dtype(source.dtype).newbyteorder("="))
+    plan = encoding.plan_values(shape, _stored_dtype(source))
     if plan.chunk_shape[1:] != shape[1:] or plan.shard_shape[1:] != shape[1:]:
         raise InvalidArgumentError(
             f"array '{name}' of shape {shape}: only the first axis may be cut, found chunks {plan.chunk_shape} in "
@@ -197,29 +200,23 @@ def _obs_columns(atlas: HasCatalog, cell_schema: Any, obs: pd.DataFrame | None, 
     return convert_obs(frame, obs_fields(atlas.catalog), cell_schema.model_fields)
 
 
-def _write(
-    store: _core.Store, path: str, plan: ArrayPlan, source: Any, on_rows: Callable[[int], None]
-) -> list[WrittenObject]:
-    dtype = np.dtype(source.dtype).newbyteorder("=")
-    writer = _core.ArrayWriter(
-        store, path, dtype.name, list(plan.shape), list(plan.chunk_shape), list(plan.shard_shape), plan.codecs_json
-    )
-    try:
-        step = _rows_at_once(source)
-        for begin in range(0, plan.shape[0], step):
-            end = min(begin + step, plan.shape[0])
-            block = np.ascontiguousarray(source[begin:end], dtype=dtype)
-            if block.shape != (end - begin, *plan.shape[1:]):
-                raise InvalidArgumentError(
-                    f"array for '{path}': rows {begin} to {end} have the shape {block.shape}, "
-                    f"expected {(end - begin, *plan.shape[1:])}"
-                )
-            writer.append(block)
-            on_rows(end - begin)
-        return list(writer.finish())
-    except BaseException:
-        del writer  # it waits for its shards, which would else arrive after the group was cleared
-        raise
+def _blocks(path: str, plan: ArrayPlan, source: Any, on_rows: Callable[[int], None]) -> Iterator[np.ndarray]:
+    dtype = _stored_dtype(source)
+    step = _rows_at_once(source)
+    for begin in range(0, plan.shape[0], step):
+        end = min(begin + step, plan.shape[0])
+        block = np.ascontiguousarray(source[begin:end], dtype=dtype)
+        if block.shape != (end - begin, *plan.shape[1:]):
+            raise InvalidArgumentError(
+                f"array for '{path}': rows {begin} to {end} have the shape {block.shape}, "
+                f"expected {(end - begin, *plan.shape[1:])}"
+            )
+        yield block
+        on_rows(end - begin)
+
+
+def _stored_dtype(source: Any) -> np.dtype:
+    return np.dtype(source.dtype).newbyteorder("=")
 
 
 def _rows_at_once(source: Any) -> int:

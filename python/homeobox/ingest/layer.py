@@ -13,6 +13,7 @@ from homeobox import _core
 from homeobox.catalog.groups import StoredGroup
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
+from homeobox.ingest.array_writer import write_blocks
 from homeobox.ingest.dataset_plan import check_layer_name
 from homeobox.ingest.encoding import ArrayPlan, Codec, make_encoding
 from homeobox.ingest.feature_uids import read_feature_uids, with_feature_uids
@@ -31,7 +32,6 @@ from homeobox.ingest.sources import (
     read_dataset,
     with_columns,
 )
-from homeobox.ingest.sparse_writer import WrittenObject
 from homeobox.ingest.stored_rows import stored_row_bounds
 from homeobox.ingest.survey import check_counts
 from homeobox.schema import PointerKind, ZarrGroupSpec, get_spec
@@ -111,27 +111,17 @@ def add_layer(
             claim_group(store, f"{zarr_group}/{path}", check_missing, replace_unclaimed=True) as claim,
             row_progress(f"layer {zarr_layer} of {zarr_group}", found.matrix.shape[0]) as advance,
         ):
-            writer = _core.ArrayWriter(
-                store,
-                f"{zarr_group}/{path}",
-                found.matrix.dtype.name,
-                list(plan.shape),
-                list(plan.chunk_shape),
-                list(plan.shard_shape),
-                plan.codecs_json,
-            )
-            try:
+
+            def written() -> Iterator[np.ndarray]:
                 for values, n_rows in blocks:
                     if zarr_layer == "counts":
                         check_counts(values, found.matrix.name, whole_counts)
-                    writer.append(values)
+                    yield values
                     advance(n_rows)
                     claim.renew()
                 claim.confirm()
-                objects: list[WrittenObject] = list(writer.finish())
-            except BaseException:
-                del writer  # it waits for its shards, which would else arrive after the claim was cleared
-                raise
+
+            objects = write_blocks(store, f"{zarr_group}/{path}", found.matrix.dtype, plan, written())
             # It is whole now, and a manifest that fails to be written may have been written all the same.
             claim.keep_objects()
             list_array(store, zarr_group, path, objects)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from homeobox import _core
-from homeobox.ingest.encoding import ArrayPlan, make_encoding
+from homeobox.ingest.array_writer import write_blocks
+from homeobox.ingest.encoding import make_encoding
 from homeobox.ingest.sparse_writer import WrittenObject
 
 BY_CELL = "cell_sorted"
@@ -78,30 +79,14 @@ def _write(
         plan = (
             encoding.plan_indices(len(column)) if name == "starts" else encoding.plan_values(column.shape, column.dtype)
         )
-        objects += _write_column(store, f"{path}/{name}", column, plan, on_block)
+        objects += write_blocks(store, f"{path}/{name}", column.dtype, plan, _blocks(column, on_block))
     return objects
 
 
-def _write_column(
-    store: _core.Store, path: str, values: np.ndarray, plan: ArrayPlan, on_block: Callable[[], None]
-) -> list[WrittenObject]:
-    writer = _core.ArrayWriter(
-        store,
-        path,
-        values.dtype.name,
-        list(plan.shape),
-        list(plan.chunk_shape),
-        list(plan.shard_shape),
-        plan.codecs_json,
-    )
-    try:
-        for begin in range(0, len(values), _BLOCK):
-            writer.append(np.ascontiguousarray(values[begin : begin + _BLOCK]))
-            on_block()
-        return list(writer.finish())
-    except BaseException:
-        del writer  # it waits for its shards, which would else arrive after the group was cleared
-        raise
+def _blocks(values: np.ndarray, on_block: Callable[[], None]) -> Iterator[np.ndarray]:
+    for begin in range(0, len(values), _BLOCK):
+        yield np.ascontiguousarray(values[begin : begin + _BLOCK])
+        on_block()
 
 
 def _inside(group: str, name: str) -> str:
