@@ -24,7 +24,7 @@ from homeobox.schema import DatasetRecord, HoxBaseSchema
 
 try:
     import distributed
-except ImportError as error:  # pragma: no cover, since tests skip without it
+except ImportError as error:
     raise ImportError("homeobox.dask needs Dask's distributed: pip install 'homeobox[dask]'") from error
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ __all__ = ["ingest"]
 
 #: What happened to a file.
 ADDED, PRESENT, FAILED = "added", "present", "failed"
+
+# An answer is looked for without a lock on this thread, so that Ctrl-C is heard at once.
+_ASK_EVERY_S = 0.05
+# The scheduler is asked seldom: it has better to do.
+_ASK_WORKERS_EVERY_S = 1.0
 
 #: Adds one file to the atlas under a group name and returns the number of cells.
 AddFile = Callable[[RaggedAtlas, str, str], int]
@@ -52,6 +57,7 @@ def ingest(
     add: AddFile | None = None,
     client: Any = None,
     tries: int = 10,
+    worker_timeout_s: float = 300,
     progress: bool = True,
     store_kwargs: dict[str, Any] | None = None,
     **options: Any,
@@ -78,6 +84,9 @@ def ingest(
         that lets it start one needs ``if __name__ == "__main__":``, as every use of new processes does.
     tries : int
         Attempts for a file whose commit another writer got in the way of.
+    worker_timeout_s : float
+        How long the cluster may be without any worker; then the files that are not done have failed, and the call
+        ends. ``math.inf`` waits for ever, as Dask does: for workers that stand in the queue of a batch system.
     progress : bool
         Show a bar on a terminal.
     **options
@@ -102,8 +111,8 @@ def ingest(
     Notes
     -----
     Stage: experimental. A file that fails leaves nothing and stops no other; one of which workers die is tried once
-    more alone, since Dask also gives up the tasks beside it. A cluster that has lost all its workers is waited for, as
-    Dask does. The same call again adds what is missing. Feature spaces of your own must be registered on the workers
+    more alone, since Dask also gives up the tasks beside it. A worker that only the scheduler has lost may still finish
+    its file. The same call again adds what is missing. Feature spaces of your own must be registered on the workers
     too: put ``register_spec`` into the module of `cell_schema`.
     """
     named = _named(files)
@@ -121,28 +130,58 @@ def ingest(
     )
     job.open()  # an error here is the caller's, not one of each file
     with _client(client) as workers, _bar(len(named), progress) as advance:
-        outcomes = _run(workers, job, named, advance)
+        outcomes = _run(workers, job, named, advance, worker_timeout_s)
         for group, outcome in outcomes.items():
             if outcome is None:  # once more and alone, since it may have died of a neighbour
-                outcomes[group] = _run(workers, job, {group: named[group]}, advance)[group]
+                outcomes[group] = _run(workers, job, {group: named[group]}, advance, worker_timeout_s)[group]
     died = "a worker died of it each time, of lack of memory or of a crash"
     return _table([outcome or _Outcome(group, named[group], error=died) for group, outcome in outcomes.items()])
 
 
-def _run(workers: Any, job: _Job, named: Mapping[str, str], advance: Callable[[], None]) -> dict[str, _Outcome | None]:
+def _run(
+    workers: Any, job: _Job, named: Mapping[str, str], advance: Callable[[], None], worker_timeout_s: float
+) -> dict[str, _Outcome | None]:
     """The outcome of each file; None where workers died with it several times, whosever fault it was."""
     futures = {workers.submit(_add_file, job, group, path, pure=False): group for group, path in named.items()}
-    outcomes: dict[str, _Outcome | None] = dict.fromkeys(named)
+    given_up = f"the cluster had no worker for {worker_timeout_s:g} s; nobody was there to add the file"
+    outcomes: dict[str, _Outcome | None] = {
+        group: _Outcome(group, path, error=given_up) for group, path in named.items()
+    }
     try:
-        # Answers are fetched as they come: what a worker still holds when it dies is computed again.
-        for future, answer in distributed.as_completed(list(futures), with_results=True, raise_errors=False):
+        for future, answer in _answers(workers, list(futures), worker_timeout_s):
             group = futures[future]
             outcomes[group] = _outcome(answer, group, named[group])
             if outcomes[group] is not None:
                 advance()
         return outcomes
     finally:
-        workers.cancel([future for future in futures if not future.done()])
+        if workers.status != "closed":
+            workers.cancel([future for future in futures if not future.done()])
+
+
+def _answers(workers: Any, futures: list[Any], worker_timeout_s: float) -> Iterator[tuple[Any, Any]]:
+    """Futures and their answers as they come, until all have or there was no worker for too long."""
+    # Answers are fetched as they come: what a worker still holds when it dies is computed again.
+    completed = distributed.as_completed(futures, loop=workers.loop, with_results=True, raise_errors=False)
+    seen_worker = asked = time.monotonic()
+    while not completed.is_empty():
+        yield from completed.next_batch(block=False)
+        time.sleep(_ASK_EVERY_S)
+        if (now := time.monotonic()) - asked < _ASK_WORKERS_EVERY_S:
+            continue
+        asked = now
+        if _has_workers(workers):
+            seen_worker = now
+        elif now - seen_worker >= worker_timeout_s:
+            yield from completed.next_batch(block=False)
+            return
+
+
+def _has_workers(workers: Any) -> bool:
+    try:
+        return workers.status != "closed" and bool(workers.nthreads())
+    except OSError:  # the scheduler did not answer for as long as Dask asks it
+        return False
 
 
 @dataclass(frozen=True)
@@ -214,14 +253,7 @@ def _add_file(job: _Job, group: str, path: str) -> _Outcome:
     outcome = _Outcome(group, path)
     started = time.monotonic()
     try:
-        atlas = job.open()
-        if group in atlas.catalog.groups_with_cells():
-            # From an earlier call, or from a worker that died right after its commit.
-            outcome.error = job.other_dataset(atlas, path, group)
-            outcome.status = PRESENT if outcome.error is None else FAILED
-            return outcome
-        outcome.n_cells = _with_retries(outcome, job, atlas)
-        outcome.status = ADDED
+        _try_until_settled(job, outcome)
     except Exception as error:
         outcome.error = f"{type(error).__name__}: {error}"
     finally:
@@ -229,11 +261,20 @@ def _add_file(job: _Job, group: str, path: str) -> _Outcome:
     return outcome
 
 
-def _with_retries(outcome: _Outcome, job: _Job, atlas: RaggedAtlas) -> int:
+def _try_until_settled(job: _Job, outcome: _Outcome) -> None:
+    atlas = job.open()
     while True:
+        if outcome.zarr_group in atlas.catalog.groups_with_cells():
+            # From an earlier call, from a worker that died right after its commit, or from one that Dask took for lost
+            # and that was the writer in our way.
+            outcome.error = job.other_dataset(atlas, outcome.file, outcome.zarr_group)
+            outcome.status = PRESENT if outcome.error is None else FAILED
+            return
         outcome.tries += 1
         try:
-            return job.add_file(atlas, outcome.file, outcome.zarr_group)
+            outcome.n_cells = job.add_file(atlas, outcome.file, outcome.zarr_group)
+            outcome.status = ADDED
+            return
         except ConflictError:
             if outcome.tries >= job.tries:
                 raise
@@ -286,9 +327,12 @@ def _client(given: Any) -> Iterator[Any]:
     if current is not None:
         yield current
         return
-    # Threads would share one Python lock where obs is converted; the core's own threads fill the cores.
+    # Threads would share one Python lock where obs is converted; the core's own threads fill the cores. The port 0 is
+    # any that is free: another cluster of this machine may have the usual one.
     with (
-        distributed.LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            threads_per_worker=1, dashboard_address=":0", scheduler_kwargs={"dashboard": False}
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
+import dask
+import distributed
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,15 +20,21 @@ from small_atlas import Cell, Dataset, checked_out, empty_atlas
 import homeobox as hox
 from homeobox.errors import InvalidArgumentError
 
-distributed = pytest.importorskip("distributed", reason="needs the extra homeobox[dask]")
-
 UIDS = [f"gene{i}" for i in range(12)]
+
+# The workers cannot import this module.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def local_cluster(**options: int) -> distributed.LocalCluster:
+    # A port that is free: other clusters of this machine may run, those of other tests too.
+    return distributed.LocalCluster(dashboard_address=":0", scheduler_kwargs={"dashboard": False}, **options)
 
 
 @pytest.fixture(scope="module")
 def client():
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        local_cluster(n_workers=2, threads_per_worker=2) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
@@ -94,14 +106,142 @@ def test_files_are_spread_and_failures_stay_alone(tmp_path, rng, client):
     assert "feature_space 'gene_expression' there and 'protein_abundance' here" in space["error"][0]
 
 
-def add_or_refuse(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
-    """Any function of ours takes a file; this one refuses one."""
-    if group == "odd":
-        raise ValueError("not this one")
+def add_file(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
     record = hox.DatasetRecord(zarr_group=group, feature_space="gene_expression", n_cells=15)
     return hox.add_from_anndata(
         atlas, path, feature_space="gene_expression", zarr_layer="counts", dataset_record=record
     )
+
+
+def die_once(path: str, where: str) -> None:
+    """End this worker, unless one has ended here before."""
+    try:
+        os.close(os.open(f"{path}.{where}", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def add_and_die(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
+    """The worker dies with the arrays written, with the dataset row written, or with everything written."""
+    from homeobox.catalog import Table
+
+    append, catalog = Table.append, atlas.catalog
+
+    def mortal_append(table: Table, rows: object) -> None:
+        if table is catalog.datasets.table:
+            die_once(path, "before the dataset row")
+        if table is catalog.cells.table:
+            die_once(path, "before the commit")
+        append(table, rows)
+        if table is catalog.cells.table:
+            die_once(path, "after the commit")
+
+    Table.append = mortal_append
+    try:
+        return add_file(atlas, path, group)
+    finally:
+        Table.append = append
+
+
+def assert_holds(folder: Path, paths: list[Path]) -> None:
+    """The atlas is whole and has the cells of these files, each once."""
+    import anndata
+
+    atlas = hox.RaggedAtlas.open(str(folder), "cells", Cell)
+    snapshot = checked_out(atlas, folder)
+    assert not snapshot.validate(deep=True)
+    result = snapshot.query().to_anndata()
+    assert result.n_obs == 15 * len(paths)
+    by_label = {label: i for i, label in enumerate(result.obs["label"])}
+    for path in paths:
+        expected = anndata.read_h5ad(path)
+        found = result[[by_label[label] for label in expected.obs["label"]], UIDS]
+        assert (found.X != expected.X).nnz == 0
+    # Whoever died behind its commit left a claim on what is whole.
+    assert set(atlas.clean()["kind"]) <= {"claim"}
+    assert not atlas.leftovers().height
+
+
+def test_workers_that_die_in_the_middle_of_an_ingest(tmp_path, rng):
+    from homeobox.dask import ingest
+
+    folder = tmp_path / "atlas"
+    empty_atlas(folder, {"gene_expression": UIDS})
+    paths = files_of(tmp_path / "files", 2, rng)
+    # Nannies start dead workers anew. A task may lose more of them than it does by default, so that no bystander fails.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 20}),
+        local_cluster(n_workers=2, threads_per_worker=1) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        table = ingest(folder, paths, cell_schema=Cell, add=add_and_die, client=client)
+        # Whoever died after its commit can tell nobody; who looks next finds the dataset there.
+        assert table["status"].to_list() == ["present", "present"]
+        assert table["error"].null_count() == 2
+        again = ingest(folder, paths, cell_schema=Cell, client=client)
+        assert again["status"].to_list() == ["present", "present"]
+    assert_holds(folder, paths)
+    assert len(list((tmp_path / "files").glob("*.before the commit"))) == 2
+
+
+def always_die(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
+    if group == "d1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return add_file(atlas, path, group)
+
+
+def test_a_file_of_which_workers_die_fails_alone(tmp_path, rng):
+    from homeobox.dask import ingest
+
+    folder = tmp_path / "atlas"
+    empty_atlas(folder, {"gene_expression": UIDS})
+    paths = files_of(tmp_path / "files", 3, rng)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        local_cluster(n_workers=1, threads_per_worker=1) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        table = ingest(folder, paths, cell_schema=Cell, add=always_die, client=client)
+        # What was added just before another file ended the worker may have to be looked for: then it is present.
+        assert set(table["status"].gather([0, 2])) <= {"added", "present"}
+        assert table["status"][1] == "failed"
+        assert "a worker died of it each time" in table["error"][1]
+    assert_holds(folder, [paths[0], paths[2]])
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(tmp_path, rng):
+    from homeobox.dask import ingest
+
+    folder = tmp_path / "atlas"
+    empty_atlas(folder, {"gene_expression": UIDS})
+    paths = files_of(tmp_path / "files", 3, rng)
+    with local_cluster(n_workers=0) as cluster:
+        # Without a nanny nobody starts it anew, and one worker is ended for all files by the first.
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
+        options = ["--no-nanny", "--no-dashboard", "--nthreads", "1"]
+        process = subprocess.Popen([*command, *options], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        try:
+            with distributed.Client(cluster) as client:
+                client.wait_for_workers(1)
+                table = ingest(folder, paths, cell_schema=Cell, add=add_and_die, client=client, worker_timeout_s=2)
+        finally:
+            process.kill()
+            assert process.wait() == -signal.SIGKILL  # as it was from inside
+        assert table["status"].to_list() == ["failed"] * 3
+        assert all("the cluster had no worker for 2 s" in error for error in table["error"])
+    assert not hox.RaggedAtlas.open(str(folder), "cells", Cell).list_datasets().height
+
+    again = ingest(folder, paths, cell_schema=Cell, client=None)  # the current one, or one for the call
+    assert again["status"].to_list() == ["added"] * 3
+    assert_holds(folder, paths)
+
+
+def add_or_refuse(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
+    """Any function of ours takes a file; this one refuses one."""
+    if group == "odd":
+        raise ValueError("not this one")
+    return add_file(atlas, path, group)
 
 
 def test_a_function_of_the_users(tmp_path, rng, client):
@@ -110,9 +250,6 @@ def test_a_function_of_the_users(tmp_path, rng, client):
     folder = tmp_path / "atlas"
     atlas = empty_atlas(folder, {"gene_expression": UIDS})
     first, second = files_of(tmp_path / "files", 2, rng)
-    # The workers cannot import this module.
-    cloudpickle = pytest.importorskip("cloudpickle")
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     files = {"one": first, "two": second, "odd": second}
     table = ingest(folder, files, cell_schema=Cell, add=add_or_refuse, client=client)
     assert table["status"].to_list() == ["added", "added", "failed"]
