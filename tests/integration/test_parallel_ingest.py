@@ -1,4 +1,5 @@
-"""Several processes ingest into one atlas at once, while another one optimizes it and takes snapshots."""
+"""Several processes write to one atlas at once: datasets, while another one optimizes it and takes snapshots; and
+layers and feature-major copies of the same groups."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from small_atlas import Dataset, checked_out, empty_atlas
+from small_atlas import Dataset, add, checked_out, empty_atlas
 
 import homeobox as hox
+from homeobox import _core
 
 N_PROCESSES = 4
 N_DATASETS = 3
@@ -102,3 +104,58 @@ def test_four_processes_and_a_fifth_that_keeps_house(tmp_path):
         assert then.query().count() == n_cells
         assert n_cells % 20 == 0
         assert then.validate() == []
+
+
+PART_WRITER = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import anndata
+from small_atlas import Cell
+from test_parallel_ingest import N_DATASETS, dataset, hox
+folder, part = Path(sys.argv[1]), sys.argv[2]
+atlas = hox.RaggedAtlas.open(str(folder), "cells", Cell)
+for number in range(N_DATASETS):
+    (folder.parent / f"ready-{part}-{number}").touch()
+    while not (folder.parent / f"go-{number}").exists():
+        time.sleep(0.001)
+    group = f"p0/d{number}"
+    if part == "copy":
+        hox.add_csc(atlas, group, "gene_expression")
+    else:
+        hox.add_layer(atlas, group, "gene_expression", dataset(0, number).anndata(), zarr_layer=part)
+"""
+
+
+@pytest.mark.slow
+def test_layers_and_copies_of_one_group(tmp_path):
+    folder, parts = tmp_path / "atlas", ["log_normalized", "tpm", "copy"]
+    atlas = empty_atlas(folder, {"gene_expression": uids_of(0)})
+    for number in range(N_DATASETS):
+        add(atlas, dataset(0, number))
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), *sys.path])}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", PART_WRITER, str(folder), part, str(here)], env=environment)
+        for part in parts
+    ]
+    try:
+        for number in range(N_DATASETS):  # all begin each group together
+            while not all((tmp_path / f"ready-{part}-{number}").exists() for part in parts):
+                assert all(writer.poll() is None for writer in writers)
+                time.sleep(0.001)
+            (tmp_path / f"go-{number}").touch()
+        assert [writer.wait() for writer in writers] == [0] * len(parts)
+    finally:
+        for writer in writers:
+            writer.kill()
+    for number in range(N_DATASETS):
+        group = f"p0/d{number}"
+        listed = {key for key, _, _ in _core.read_manifest(atlas.catalog.store, group)}
+        assert listed == {key for key, _ in atlas.catalog.store.list(f"{group}/")} - {f"{group}/.hox-manifest"}
+    snapshot = checked_out(atlas, folder)
+    assert not snapshot.validate(deep=True)
+    expected = sp.vstack([dataset(0, number).matrix for number in range(N_DATASETS)])
+    for layer in ("counts", "log_normalized", "tpm"):
+        found = snapshot.query().feature_spaces("gene_expression").layers("gene_expression", [layer]).to_anndata()
+        assert (expected != found[:, uids_of(0)].X).nnz == 0

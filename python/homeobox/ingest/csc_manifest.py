@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from homeobox import _core
-
-StoredObject = tuple[str, int, int]
+from homeobox.ingest.manifest_update import StoredObject, update_manifest
 
 
 def is_listed(store: _core.Store, group: str, layer: str) -> bool:
@@ -16,15 +15,17 @@ def is_listed(store: _core.Store, group: str, layer: str) -> bool:
 
 def list_copy(store: _core.Store, group: str, written: list[StoredObject]) -> None:
     """Write the manifest anew, with the objects of all whole arrays of the copy; for those not `written` just now nor
-    listed, which an earlier writer left, sizes and checksums are taken from what is stored."""
-    manifest = _core.read_manifest(store, group)
-    if manifest is None:
-        return
-    objects = {key: (key, n_bytes, crc32c) for key, n_bytes, crc32c in [*manifest, *written]}
-    for key in _keys_of_whole_arrays(store, f"{group}/csc"):
-        if key not in objects and (content := store.read(key)) is not None:
-            objects[key] = (key, len(content), _core.crc32c(content))
-    _core.write_manifest(store, group, list(objects.values()))
+    listed, which an earlier writer left, sizes and checksums are taken from what is stored. Errors as
+    :func:`update_manifest`."""
+
+    def with_copy(objects: dict[str, StoredObject]) -> list[StoredObject]:
+        objects.update((entry[0], entry) for entry in written)
+        for key in _keys_of_whole_arrays(store, f"{group}/csc"):
+            if key not in objects and (content := store.read(key)) is not None:
+                objects[key] = (key, len(content), _core.crc32c(content))
+        return list(objects.values())
+
+    update_manifest(store, group, with_copy)
 
 
 def _keys_of_whole_arrays(store: _core.Store, copy: str) -> list[str]:

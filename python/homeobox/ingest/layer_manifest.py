@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homeobox import _core
 from homeobox.ingest.group_claim import MARKER
-from homeobox.ingest.sparse_writer import WrittenObject
+from homeobox.ingest.manifest_update import StoredObject, update_manifest
 
 
 def is_listed(store: _core.Store, group: str, path: str) -> bool:
@@ -13,12 +13,15 @@ def is_listed(store: _core.Store, group: str, path: str) -> bool:
     return manifest is None or f"{group}/{path}/zarr.json" in {key for key, _, _ in manifest}
 
 
-def list_array(store: _core.Store, group: str, path: str, written: list[WrittenObject]) -> None:
+def list_array(store: _core.Store, group: str, path: str, written: list[StoredObject]) -> None:
     """Write the manifest anew with every object of the array; for those not `written` just now, which an earlier
-    writer left, sizes and checksums are taken from what is stored."""
-    while not is_listed(store, group, path):  # two that add layers at once may overwrite what the other listed
-        objects = {entry[0]: entry for entry in [*(_core.read_manifest(store, group) or []), *written]}
+    writer left, sizes and checksums are taken from what is stored. Errors as :func:`update_manifest`."""
+
+    def with_array(objects: dict[str, StoredObject]) -> list[StoredObject]:
+        objects.update((entry[0], entry) for entry in written)
         for key, _ in store.list(f"{group}/{path}/"):
             if key not in objects and not key.endswith(MARKER) and (content := store.read(key)) is not None:
                 objects[key] = (key, len(content), _core.crc32c(content))
-        _core.write_manifest(store, group, list(objects.values()))
+        return list(objects.values())
+
+    update_manifest(store, group, with_array)

@@ -10,6 +10,8 @@ from homeobox.schema import get_spec, registered_feature_spaces
 MARKER = ".hox-ingest"
 #: Name of the object that lists a finished group's objects; only groups of datasets have one.
 MANIFEST = ".hox-manifest"
+#: Path inside a finished group that is claimed by whoever writes its manifest anew.
+MANIFEST_UPDATE = ".hox-manifest-update"
 
 _COPY = "csc"
 
@@ -20,8 +22,11 @@ def is_copy(name: str) -> bool:
 
 
 def is_part(path: str, group: str) -> bool:
-    """Whether a path inside a group is what is added to a group later: a feature-major copy, or a layer."""
+    """Whether a path inside a group is claimed for what is added to it later: a feature-major copy, a layer, or the
+    manifest that lists them."""
     name = path.removeprefix(f"{group}/")
+    if name == MANIFEST_UPDATE:
+        return True
     return name != path and (is_copy(name) or any(name.startswith(f"{folder}/") for folder in _layer_folders()))
 
 

@@ -24,7 +24,7 @@ from homeobox.ingest.group_claim import (
     remove_dead_cleaner,
 )
 from homeobox.ingest.layer_manifest import is_listed, list_array
-from homeobox.ingest.nesting import groups_above, is_copy, is_part
+from homeobox.ingest.nesting import MANIFEST_UPDATE, groups_above, is_copy, is_part
 from homeobox.ingest.pending import check_unrecorded, groups_of_datasets, remove_pending
 
 _TEMPORARY = ".hox-tmp-"
@@ -197,10 +197,14 @@ class _Part:
         return is_copy(self.name)
 
     def is_whole(self, catalog: Catalog) -> bool:
+        if self.name == MANIFEST_UPDATE:
+            return True  # a manifest is replaced in one step
         document = "csc/indptr/zarr.json" if self.name == "csc" else f"{self.name}/zarr.json"
         return catalog.store.size(f"{self.group}/{document}") is not None
 
     def list_in_manifest(self, catalog: Catalog) -> None:
+        if self.name == MANIFEST_UPDATE:
+            return  # what was to be listed has a claim of its own
         if self._is_copy:
             list_copy(catalog.store, self.group, [])
         elif not is_listed(catalog.store, self.group, self.name):
