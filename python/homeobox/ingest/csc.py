@@ -13,7 +13,7 @@ from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.csc_arrays import CopyPlan, plan_copy
 from homeobox.ingest.csc_manifest import is_listed, list_copy
-from homeobox.ingest.group_claim import MARKER, claim_group
+from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.scratch import scratch_directory
 from homeobox.ingest.stored_rows import stored_row_bounds
@@ -93,7 +93,8 @@ def add_csc(
         claim_group(store, plan.claimed, check_missing, replace_unclaimed=True) as claim,
         row_progress(f"feature-major copy of {zarr_group}", 2 * int(row_bounds[-1])) as advance,
     ):
-        objects = _write(catalog, plan, row_bounds, memory_bytes, _progress(advance, claim.renew))
+        on_progress = _progress(2 * int(row_bounds[-1]), advance, claim)
+        objects = _write(catalog, plan, row_bounds, memory_bytes, on_progress)
         # It is whole now, and a manifest that fails to be written may have been written all the same.
         claim.keep_objects()
         list_copy(store, zarr_group, objects)
@@ -156,13 +157,16 @@ def _write(
     return objects
 
 
-def _progress(advance: Callable[[int], None], renew: Callable[[], None]) -> Callable[[int], None]:
+def _progress(n_all: int, advance: Callable[[int], None], claim: GroupClaim) -> Callable[[int], None]:
     done = 0
 
     def on_progress(n_done: int) -> None:
         nonlocal done
         advance(n_done - done)
         done = n_done
-        renew()
+        if n_done == n_all:
+            claim.confirm()  # what is left to write makes the copy show
+        else:
+            claim.renew()
 
     return on_progress

@@ -3,8 +3,7 @@
 A fresh group is claimed by a conditional create of ``<group>/.hox-ingest``, so of two writers one gets it. A group
 that has cells, now or in a snapshot, is taken for good; a claim whose writer is alive is respected; a claim whose
 writer died is leftovers, and so is a finished group that nothing records any more: the next ingest of that name
-removes them and starts again. A writer that was taken for dead (its machine slept) finds another's token in the
-marker, and from then on touches nothing.
+removes them and starts again. Who lives is for claim.py to say.
 
 Groups of datasets do not lie inside one another: a claim is refused beside one above or below it (nesting.py), and what
 removes a group leaves alone what is another's all the same.
@@ -12,52 +11,35 @@ removes a group leaves alone what is another's all the same.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import socket
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
+from homeobox.ingest.claim import Claim, cleaning_key, create_claim, replace_dead
+from homeobox.ingest.claim import remove_dead_cleaner as _remove_dead_cleaner
+from homeobox.ingest.claim_marker import is_alive
+from homeobox.ingest.group_removal import marker_key, remove_objects
 from homeobox.ingest.nesting import MANIFEST, groups_above, groups_below, is_part
 from homeobox.ingest.nesting import MARKER as MARKER
 
-_CLEANING = f"{MARKER}.cleaning"
-
-# A writer whose process cannot be looked up from here (another machine or container, or before a restart) counts as
-# dead when it has not renewed its claim for this long.
-_DEAD_AFTER_S = 15 * 60
-_RENEW_EVERY_S = 60
-
-# Tokens of the claims that this process holds now.
-_held: set[str] = set()
+_CLEANING = cleaning_key(MARKER)
+_BY = "ingest"
 
 
 class GroupClaim:
     """A held claim. Use as a context manager: leaving it by an error removes everything written to the group."""
 
-    def __init__(
-        self, store: _core.Store, group: str, token: str, started: float, *, holds_whole_group: bool = False
-    ) -> None:
+    def __init__(self, store: _core.Store, group: str, claim: Claim, *, holds_whole_group: bool = False) -> None:
         self._store = store
         self._group = group
-        self._token = token
-        self._started = started
-        self._renewed = started
+        self._claim = claim
         self._keep = False
         self._holds_whole_group = holds_whole_group
-        _held.add(token)
 
     def renew(self) -> None:
         """Tell others that the writer lives; call often, it writes once a minute. Errors as :meth:`confirm`."""
-        now = time.time()
-        if now - self._renewed >= _RENEW_EVERY_S:
-            self.confirm()
-            self._renewed = now
-            self._store.write(_marker_key(self._group), _marker(self._token, self._started, now))
+        self._claim.renew()
 
     def confirm(self) -> None:
         """Ask whether the group is still ours.
@@ -67,11 +49,7 @@ class GroupClaim:
         ConflictError
             Another ingest took this writer for dead, and the group over.
         """
-        if not self._is_ours():
-            raise ConflictError(
-                f"zarr group '{self._group}' was taken over by another ingest, because this one showed no sign of "
-                f"life for more than {_DEAD_AFTER_S // 60} minutes"
-            )
+        self._claim.confirm()
 
     def keep_objects(self) -> None:
         """From here on an error removes nothing: cells may point to it. If none do, the next ingest clears it."""
@@ -80,11 +58,11 @@ class GroupClaim:
     def remove_objects(self) -> None:
         """Remove everything below the group but the claim. Errors as :meth:`confirm`."""
         self.confirm()
-        _remove_objects(self._store, self._group, keep=_marker_key(self._group))
+        remove_objects(self._store, self._group)
 
     def abandon(self) -> None:
         """Stop holding it; what it left is removed by whoever asks for the name next."""
-        _held.discard(self._token)
+        self._claim.abandon()
 
     def __enter__(self) -> GroupClaim:
         return self
@@ -94,24 +72,16 @@ class GroupClaim:
             if exc_type is not None and self._keep:
                 return
             # What lies there may have become another's.
-            if self._is_ours():
-                if exc_type is None or self._holds_whole_group:
-                    self._store.remove(_marker_key(self._group))
-                else:
-                    _remove_objects(self._store, self._group)
+            if exc_type is not None and not self._holds_whole_group:
+                if not self._claim.is_ours():
+                    return
+                remove_objects(self._store, self._group)
+            self._claim.release()
         except HomeoboxError:
-            # After a success the dataset is there and its marker means nothing any more. After an error the first
-            # error is the one to see, and what stays is leftovers, which the next ingest of the name removes.
+            # The first error is the one to see, and what stays is leftovers, which the next ingest of the name removes.
             pass
         finally:
             self.abandon()
-
-    def _is_ours(self) -> bool:
-        marker = self._store.read(_marker_key(self._group))
-        try:
-            return marker is not None and json.loads(marker)["token"] == self._token
-        except (ValueError, KeyError, TypeError):
-            return False
 
 
 def claim_group(
@@ -146,14 +116,14 @@ def claim_group(
     InvalidArgumentError
         Objects lie there that no ingest of ours left, or a finished group lies above or below.
     """
-    key = _marker_key(group)
+    key = marker_key(group)
     existing = store.read(key)
     _refuse_nested(store, group, may_be_nested=may_be_nested)
     if existing is None:
         remove_dead_cleaner(store, group)
         objects = store.list(f"{group}/")
-        if _cleaning_key(group) in (found for found, _ in objects):
-            raise ConflictError(f"leftovers in zarr group '{group}' are being removed by another ingest")
+        if cleaning_key(key) in (found for found, _ in objects):
+            raise ConflictError(f"leftovers in {_described(group)} are being removed by another ingest")
         if objects and not replace_unclaimed:
             check_free()
             _refuse_foreign(store, group, objects)
@@ -169,9 +139,10 @@ def claim_group(
 
         def remove() -> None:
             forget_dead()
-            _remove_objects(store, group, keep=_cleaning_key(group))
+            remove_objects(store, group)
+            store.remove(key)  # last, so that a crash in between leaves it to be found
 
-        _replace_dead(store, group, existing, remove)
+        replace_dead(store, key, existing, remove, _described(group), _BY)
     claim = _new_claim(store, group, may_be_nested=may_be_nested)
     if replace_unclaimed:
         _remove_unclaimed(store, group, check_free, claim)
@@ -194,10 +165,11 @@ def hold_group(store: _core.Store, group: str) -> GroupClaim:
             raise ConflictError(
                 f"zarr group '{marker.path}' is being written by another process: {marker.content.decode()}"
             )
-        if marker.key == _marker_key(group):
+        if marker.key == marker_key(group):
             dead = marker.content
     if dead is not None:
-        _replace_dead(store, group, dead, lambda: store.remove(_marker_key(group)))
+        key = marker_key(group)
+        replace_dead(store, key, dead, lambda: store.remove(key), _described(group), _BY)
     return _new_claim(store, group, holds_whole_group=True, may_be_nested=True)
 
 
@@ -211,7 +183,8 @@ class Marker:
 
     @property
     def key(self) -> str:
-        return _cleaning_key(self.path) if self.is_cleaner else _marker_key(self.path)
+        key = marker_key(self.path)
+        return cleaning_key(key) if self.is_cleaner else key
 
 
 def markers_among(store: _core.Store, keys: Iterable[str]) -> list[Marker]:
@@ -227,26 +200,22 @@ def markers_among(store: _core.Store, keys: Iterable[str]) -> list[Marker]:
 def _new_claim(
     store: _core.Store, group: str, *, holds_whole_group: bool = False, may_be_nested: bool = False
 ) -> GroupClaim:
-    token = secrets.token_hex(8)
-    started = time.time()
-    if not store.create(_marker_key(group), _marker(token, started, started)):
-        raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-    claim = GroupClaim(store, group, token, started, holds_whole_group=holds_whole_group)
+    claim = create_claim(store, marker_key(group), _described(group), _BY)
     try:
         # Once more, now that whoever asks for a group above or below sees this marker: of two at least one gives way.
         _refuse_nested(store, group, may_be_nested=may_be_nested)
     except BaseException:
         claim.abandon()
-        store.remove(_marker_key(group))
+        store.remove(marker_key(group))
         raise
-    return claim
+    return GroupClaim(store, group, claim, holds_whole_group=holds_whole_group)
 
 
 def _refuse_nested(store: _core.Store, group: str, *, may_be_nested: bool) -> None:
     above = groups_above(group)
     below = groups_below(group, [key for key, _ in store.list(f"{group}/")])
     for other in [*above, *below]:
-        marker = store.read(_marker_key(other))
+        marker = store.read(marker_key(other))
         if marker is not None and is_alive(marker):
             raise ConflictError(
                 f"zarr group '{other}', which '{group}' would lie {'inside' if other in above else 'around'}, is being "
@@ -278,10 +247,10 @@ def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], o
         check_free()
     except BaseException:
         claim.abandon()
-        store.remove(_marker_key(group))
+        store.remove(marker_key(group))
         raise
     try:
-        _remove_objects(store, group, keep=_marker_key(group))
+        remove_objects(store, group)
     except BaseException:
         claim.abandon()  # its marker stays, so that the rest is known to be leftovers
         raise
@@ -289,116 +258,8 @@ def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], o
 
 def remove_dead_cleaner(store: _core.Store, group: str) -> bool:
     """Remove the second marker of those who clear a group, where its process died; says whether there was one."""
-    key = _cleaning_key(group)
-    cleaner = store.read(key)
-    if cleaner is not None and not is_alive(cleaner):
-        store.remove(key)
-        return True
-    return False
+    return _remove_dead_cleaner(store, marker_key(group), _described(group), _BY)
 
 
-def _replace_dead(store: _core.Store, group: str, dead_marker: bytes, remove: Callable[[], object]) -> None:
-    """Clear a claim whose writer died; of several that find it so, one does it and the others get ConflictError.
-
-    Without the second marker a slow cleaner could remove what a faster one has already begun to write.
-    """
-    key = _cleaning_key(group)
-    remove_dead_cleaner(store, group)
-    now = time.time()
-    token = secrets.token_hex(8)
-    if not store.create(key, _marker(token, now, now)):
-        raise ConflictError(f"leftovers in zarr group '{group}' are being removed by another ingest")
-    _held.add(token)
-    try:
-        if store.read(_marker_key(group)) != dead_marker:
-            raise ConflictError(f"zarr group '{group}' was claimed by another ingest at the same moment")
-        remove()
-    finally:
-        _held.discard(token)
-        store.remove(key)
-
-
-def _cleaning_key(group: str) -> str:
-    return f"{group}/{_CLEANING}"
-
-
-def _marker_key(group: str) -> str:
-    return f"{group}/{MARKER}"
-
-
-def _marker(token: str, started: float, renewed: float) -> bytes:
-    writer = {
-        "token": token,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "process_started": _process_start(os.getpid()),
-        **_process_table(),
-        "started": started,
-        "renewed": renewed,
-    }
-    return json.dumps(writer).encode()
-
-
-def age_s(marker: bytes) -> float:
-    """Seconds since a claim was renewed; not a number where it does not say."""
-    try:
-        return max(time.time() - float(json.loads(marker)["renewed"]), 0.0)
-    except (ValueError, KeyError, TypeError):
-        return float("nan")
-
-
-def is_alive(marker: bytes) -> bool:
-    """Whether the writer of a claim still writes, as far as can be known from here."""
-    try:
-        writer = json.loads(marker)
-        host, pid, token, renewed = writer["host"], int(writer["pid"]), writer["token"], float(writer["renewed"])
-    except (ValueError, KeyError, TypeError):
-        return False  # cut short while it was written: nobody holds it
-    if host != socket.gethostname() or any(writer.get(key) != here for key, here in _process_table().items()):
-        return time.time() - renewed < _DEAD_AFTER_S
-    if pid == os.getpid() and writer.get("process_started") == _process_start(pid):
-        return token in _held
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it lives, under another user
-    return bool(writer.get("process_started") == _process_start(pid))
-
-
-def _process_table() -> dict[str, str | None]:
-    """Says whether a process number means the same here: it does only in one pid namespace of one running kernel."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as boot:
-            return {"boot": boot.read().strip(), "pid_namespace": os.readlink("/proc/self/ns/pid")}
-    except OSError:
-        return {"boot": None, "pid_namespace": None}
-
-
-def _process_start(pid: int) -> str | None:
-    """Tells a process from a later one with the same number; None where the system does not say."""
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _remove_objects(store: _core.Store, group: str, keep: str | None = None) -> None:
-    """Everything below the group but other datasets' groups, which atlases of before may have there.
-
-    The claim goes last, so that a crash in between leaves it to be found.
-    """
-    marker = _marker_key(group)
-    keys = [key for key, _ in store.list(f"{group}/")]
-    of_others = tuple(f"{other}/" for other in groups_below(group, keys) if not _is_own(store, other, group))
-    for key in keys:
-        if key not in (marker, keep) and not key.startswith(of_others):
-            store.remove(key)
-    if marker != keep:
-        store.remove(marker)
-
-
-def _is_own(store: _core.Store, other: str, group: str) -> bool:
-    return is_part(other, group) and store.size(f"{other}/{MANIFEST}") is None
+def _described(group: str) -> str:
+    return f"zarr group '{group}'"

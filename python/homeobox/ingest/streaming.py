@@ -12,9 +12,10 @@ import numpy as np
 from homeobox import _core
 from homeobox.catalog.array_store import adopt_store
 from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.ingest.claim_marker import is_alive
 from homeobox.ingest.dataset_plan import check_layer_name
 from homeobox.ingest.encoding import Encoding, make_encoding
-from homeobox.ingest.group_claim import MARKER, claim_group, is_alive
+from homeobox.ingest.group_claim import MARKER, claim_group
 from homeobox.ingest.group_name import check_group_name
 from homeobox.ingest.scratch import scratch_beside
 from homeobox.ingest.sources import CsrBlock, CsrSource, Reading, ScratchArray, matrix_in_memory, row_ranges

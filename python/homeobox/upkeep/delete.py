@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from homeobox.catalog import Catalog
-from homeobox.catalog.snapshot import snapshots_with_group
+from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.catalog.sql import is_in, quote, quote_column
 from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.ingest.group_claim import GroupClaim, claim_group, hold_group
@@ -38,13 +38,17 @@ def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
         return 0
     with ExitStack() as held:
         # Nobody ingests under these names meanwhile, or the new dataset's row would be taken for the old one's.
-        for group in groups:
-            held.enter_context(_hold(catalog, group))
+        recorded = catalog.groups_with_cells() | groups_of_snapshots(catalog)
+        claims = [held.enter_context(_hold(catalog, group, group in recorded)) for group in groups]
         where = _points_to(catalog, groups)
         _refuse_shared_cells(catalog, groups, where)
         n_cells = catalog.count_cells(where)
+        for claim in claims:
+            claim.confirm()
         if n_cells:
             catalog.cells.table.delete(where)
+        for claim in claims:
+            claim.confirm()  # else the rows may be another's by now
         catalog.datasets.table.delete(is_in("zarr_group", groups))
     return n_cells
 
@@ -73,8 +77,8 @@ def _groups_of(catalog: Catalog, names: list[str]) -> list[str]:
     return sorted(groups)
 
 
-def _hold(catalog: Catalog, group: str) -> GroupClaim:
-    if group in catalog.groups_with_cells() or snapshots_with_group(catalog, group):
+def _hold(catalog: Catalog, group: str, recorded: bool) -> GroupClaim:
+    if recorded:
         return hold_group(catalog.store, group)
     # Only a pending row: its arrays are leftovers, which nobody would find without it.
     try:

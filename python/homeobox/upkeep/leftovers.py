@@ -13,13 +13,13 @@ from homeobox.catalog.array_store import local_path
 from homeobox.catalog.location import url_scheme
 from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.errors import ConflictError, InvalidArgumentError
+from homeobox.ingest.claim import EXPORT_CLAIM, UPKEEP_CLAIM, take_claim
+from homeobox.ingest.claim_marker import age_s, is_alive
 from homeobox.ingest.csc_manifest import list_copy
 from homeobox.ingest.group_claim import (
     MARKER,
-    age_s,
     claim_group,
     hold_group,
-    is_alive,
     markers_among,
     remove_dead_cleaner,
 )
@@ -28,6 +28,7 @@ from homeobox.ingest.nesting import MANIFEST_UPDATE, groups_above, is_copy, is_p
 from homeobox.ingest.pending import check_unrecorded, groups_of_datasets, remove_pending
 
 _TEMPORARY = ".hox-tmp-"
+_ATLAS_CLAIMS = (UPKEEP_CLAIM, EXPORT_CLAIM)
 # Temporary files do not say whose they are, and rows without a claim are of pipelines of the user's own.
 _DEAD_AFTER_S = 24 * 3600.0
 
@@ -67,13 +68,14 @@ def find_leftovers(catalog: Catalog) -> list[Leftover]:
     recorded = groups_of_snapshots(catalog) | used
     markers = markers_among(catalog.store, sizes)
     claims = {marker.path: marker.content for marker in markers if not marker.is_cleaner}
-    found = []
+    known = set(rows) | recorded
+    found = _atlas_claims(catalog, sizes)
     for marker in markers:
         if marker.is_cleaner and marker.path not in claims:
             alive = is_alive(marker.content)
             found.append(Leftover(marker.path, "claim", sizes[marker.key], age_s(marker.content), alive))
     for path, content in claims.items():
-        part = _part_of_group(path, set(rows) | recorded)
+        part = _part_of_group(path, known)
         if part is not None:
             kind = "claim" if part.is_whole(catalog) else part.kind
         else:
@@ -129,6 +131,9 @@ def _remove_ingest(catalog: Catalog, group: str) -> bool:
 
 
 def _remove_claim(catalog: Catalog, path: str) -> bool:
+    if path in _ATLAS_CLAIMS:
+        take_claim(catalog.store, path, f"claim '{path}' of {catalog.location}", "process").release()
+        return True
     part = _part_of_group(path, groups_of_datasets(catalog))
     if part is not None:
         part.list_in_manifest(catalog)  # whoever made it may not have lived to do so
@@ -179,6 +184,16 @@ _REMOVE = {
     "dataset row": _remove_row,
     "temporary file": _remove_file,
 }
+
+
+def _atlas_claims(catalog: Catalog, sizes: dict[str, int]) -> list[Leftover]:
+    """Claims on the atlas as a whole. It opens, so an export that left one had finished but for that."""
+    found = []
+    for key in _ATLAS_CLAIMS:
+        content = catalog.store.read(key) if key in sizes else None
+        if content is not None:
+            found.append(Leftover(key, "claim", sizes[key], age_s(content), is_alive(content)))
+    return found
 
 
 @dataclass(frozen=True)
