@@ -233,7 +233,7 @@ class RaggedAtlas:
         VersionNotFoundError
             No such snapshot.
         ConflictError
-            Somebody is writing to the atlas. Nothing was changed.
+            Somebody is writing to the atlas, prunes or restores it. Nothing was changed.
 
         Warns
         -----
@@ -546,11 +546,13 @@ class RaggedAtlas:
             `keep` is no such thing, or nobody can be asked. Nothing was removed.
         VersionNotFoundError
             A snapshot to keep does not exist. Nothing was removed.
+        ConflictError
+            Another process prunes or restores the atlas. Nothing was removed.
 
         Notes
         -----
-        Stage: experimental. The latest state and everything that a kept snapshot needs stay as they are. May be stopped
-        and repeated. Nobody may restore a snapshot that is being forgotten.
+        Stage: experimental. The latest state and everything that a kept snapshot needs stay as they are, also what is
+        committed while this runs. May be stopped and repeated. Each group is claimed while it is removed.
         """
         from homeobox import upkeep
 

@@ -28,11 +28,13 @@ def restore(
     version_table: str = VERSIONS_TABLE,
     store: Any = None,
     check: Callable[[Catalog], object] = lambda latest: None,
+    before_commit: Callable[[], object] = lambda: None,
 ) -> Catalog:
     """Make a snapshot the latest state of every table, as new table versions; a writable catalog.
 
     Snapshots stay, arrays stay. What no snapshot has is in no state any more afterwards. `check` gets the latest state
-    and may refuse. Errors as :func:`checkout` and as `check`, before any table is touched.
+    and may refuse. Errors as :func:`checkout` and as `check`, before any table is touched. `before_commit` is asked
+    before each table; where it refuses, the atlas is whole, and the same call finishes.
     """
     pinned = checkout(location, version, cell_schema, version_table=version_table, store=store)
     latest = open_writable(
@@ -45,12 +47,14 @@ def restore(
         store=(pinned.store, pinned.store_uri),
     )
     check(latest)
+    before_commit()
     _add_what_is_missing(pinned, latest)
     # Features only become more, so the latest registry serves the cells of a snapshot too, unless another history
     # gave its indices to other features.
     others = [r.table for space, r in pinned.registries.items() if not _has_all(latest.registries[space], r)]
     kept = [r.table for r in pinned.registries.values() if r.table not in others]
     for table in [*others, pinned.cells.table, pinned.datasets.table, pinned.layouts.table, *kept]:
+        before_commit()
         Table.open(location, table.name).restore(table.version)
     return open_writable(
         location,

@@ -14,6 +14,7 @@ from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LayoutTable
 from homeobox.catalog.registry import Registry
 from homeobox.catalog.table_files import FileDigests, digests_of
+from homeobox.catalog.table_versions import widest_versions
 from homeobox.catalog.tables import Table, TableNotFoundError
 from homeobox.catalog.validation import validate
 from homeobox.errors import ConflictError, InvalidArgumentError
@@ -136,9 +137,14 @@ def snapshots_with_group(catalog: Catalog, group: str) -> list[int]:
 def groups_of_snapshots(catalog: Catalog) -> frozenset[str]:
     """Groups that cells of any snapshot point to. Reads the pointers of cells that it has not seen yet."""
     groups: frozenset[str] = frozenset()
-    for name, version in {(r.cell_table_name, r.cell_table_version) for r in catalog.versions.records()}:
-        with contextlib.suppress(TableNotFoundError):  # then nobody can open that snapshot any more
-            groups |= catalog.cell_groups.of(Table.open(catalog.location, name, version).dataset)
+    recorded: dict[str, set[int]] = {}
+    for record in catalog.versions.records():
+        recorded.setdefault(record.cell_table_name, set()).add(record.cell_table_version)
+    for name, versions in recorded.items():
+        with contextlib.suppress(TableNotFoundError):  # then nobody can open those snapshots any more
+            for version in widest_versions(Table.open(catalog.location, name), versions):
+                with contextlib.suppress(TableNotFoundError):
+                    groups |= catalog.cell_groups.of(Table.open(catalog.location, name, version).dataset)
     return groups
 
 

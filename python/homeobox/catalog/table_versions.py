@@ -2,7 +2,10 @@
 
 import datetime
 import itertools
+from collections.abc import Iterable
 from typing import cast
+
+import lance
 
 from homeobox.catalog.tables import Table
 
@@ -31,3 +34,30 @@ def bytes_of_versions(table: Table, versions: list[int]) -> int:
     """What removing versions would free."""
     explained = table.dataset.explain_cleanup_old_versions(versions=versions, error_if_tagged_old_versions=False)
     return int(explained.stats.bytes_removed)
+
+
+def widest_versions(table: Table, versions: Iterable[int]) -> list[int]:
+    """Those of `versions`, ascending, that together have every fragment of all of them.
+
+    A version that was only appended to lives on in the next, so of a history of appends the last is enough, and the
+    fragments of an atlas that grew by a thousand ingests are told once, not a thousand times.
+    """
+    wanted = sorted(versions)
+    if not wanted:
+        return []
+    dataset = table.dataset
+    try:
+        # Newest first, one for each version, back to the first that is gone.
+        transactions = dataset.get_transactions(max(dataset.version - wanted[0], 1))
+    except (ValueError, OSError, RuntimeError):
+        return wanted  # whoever opens the one that cannot be read gets the error
+    appended = {
+        dataset.version - steps_back
+        for steps_back, transaction in enumerate(transactions)
+        if transaction is not None and isinstance(transaction.operation, lance.LanceOperation.Append)
+    }
+    return [
+        version
+        for version, later in itertools.zip_longest(wanted, wanted[1:])
+        if later is None or not appended.issuperset(range(version + 1, later + 1))
+    ]

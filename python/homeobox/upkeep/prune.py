@@ -2,6 +2,11 @@
 
 Order, so that a stop at any moment leaves an atlas that is whole and a call that can be repeated: the snapshots' rows,
 the arrays under claims, and at last the table versions, which are what says whose the arrays were.
+
+Beside others: no restore runs meanwhile (alone.py), nor another prune. Each group is claimed on its own, and only for
+as long as it takes to remove it. Who ingests under its name either came first, then its claim, its dataset row or its
+cells are seen, and the group stays; or comes after, and is refused or finds a free name. A restore that came while the
+user was still asked is seen the same way: its cells and rows are of the latest state, which needs their groups.
 """
 
 from __future__ import annotations
@@ -9,12 +14,16 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from homeobox.catalog import Catalog, Table
+from homeobox.catalog.progress import step_progress
 from homeobox.errors import ConflictError, InvalidArgumentError
-from homeobox.ingest.group_claim import GroupClaim, hold_group
-from homeobox.upkeep.prune_plan import Keep, PruneReport, plan_prune, records_to_drop
+from homeobox.ingest.claim import Claim
+from homeobox.ingest.group_claim import hold_group
+from homeobox.upkeep.alone import alone
+from homeobox.upkeep.needed_groups import NeededGroups, Versions
+from homeobox.upkeep.prune_plan import Keep, plan_prune, records_to_drop, versions_to_remove
+from homeobox.upkeep.prune_report import PruneReport
 
 Confirm = bool | Callable[[PruneReport], bool] | None
 
@@ -33,9 +42,14 @@ def prune(catalog: Catalog, keep: Keep, confirm: Confirm, min_age: datetime.time
     report = plan_prune(catalog, drop, min_age)
     if report.is_empty or not _is_confirmed(report, confirm):
         return report
-    catalog.versions.remove(drop)
-    groups = _remove_groups(catalog, report.groups, min_age)
-    table_versions, table_bytes = _remove_versions(catalog, min_age)
+    with (
+        alone(catalog) as claim,
+        step_progress(f"prune {catalog.location}", len(report.groups) + len(report.table_versions)) as advance,
+    ):
+        catalog.versions.remove(drop)
+        going = versions_to_remove(catalog, [], min_age)
+        groups = _remove_groups(catalog, report.groups, going, claim, advance)
+        table_versions, table_bytes = _remove_versions(catalog, going, min_age, claim, advance)
     return PruneReport(report.snapshots, groups, table_versions, table_bytes, removed=True)
 
 
@@ -52,25 +66,36 @@ def _is_confirmed(report: PruneReport, confirm: Confirm) -> bool:
     return input(f"{report}\nRemove this for good? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _remove_groups(catalog: Catalog, groups: dict[str, int], min_age: datetime.timedelta) -> dict[str, int]:
+def _remove_groups(
+    catalog: Catalog, groups: dict[str, int], going: Versions, claim: Claim, advance: Callable[[int], None]
+) -> dict[str, int]:
     """Remove what still is not needed once nobody can write there; groups that somebody writes stay."""
-    with ExitStack() as held:
-        claims: dict[str, GroupClaim] = {}
-        for group in groups:
-            try:
-                claims[group] = held.enter_context(hold_group(catalog.store, group))
-            except ConflictError:
-                continue
-        unneeded = plan_prune(catalog, [], min_age).groups
-        removed = {group: n_bytes for group, n_bytes in groups.items() if group in claims and group in unneeded}
-        for group in removed:
-            claims[group].remove_objects()
-        return removed
+    needed = NeededGroups(catalog, going)
+    removed = {}
+    for group, n_bytes in groups.items():
+        try:
+            with hold_group(catalog.store, group) as held:
+                needed.refresh()
+                claim.confirm()
+                if not needed.has(group):
+                    held.remove_objects()
+                    removed[group] = n_bytes
+        except ConflictError:
+            claim.confirm()  # the group is another's, and left alone; the atlas must not be
+        advance(1)
+    return removed
 
 
-def _remove_versions(catalog: Catalog, min_age: datetime.timedelta) -> tuple[dict[str, list[int]], int]:
-    plan = plan_prune(catalog, [], min_age)
+def _remove_versions(
+    catalog: Catalog, going: Versions, min_age: datetime.timedelta, claim: Claim, advance: Callable[[int], None]
+) -> tuple[dict[str, list[int]], int]:
+    """Remove what was to go when the groups were looked at, and still is: a snapshot may record some by now."""
+    still = versions_to_remove(catalog, [], min_age)
+    removed = {name: sorted(versions & still.get(name, set())) for name, versions in going.items()}
+    removed = {name: versions for name, versions in removed.items() if versions}
     freed = 0
-    for name, versions in plan.table_versions.items():
+    for name, versions in removed.items():
+        claim.confirm()
         freed += Table.open(catalog.location, name).remove_versions(versions)
-    return plan.table_versions, freed
+        advance(1)
+    return removed, freed

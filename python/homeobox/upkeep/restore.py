@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from homeobox import catalog
 from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.errors import ConflictError
-from homeobox.ingest.group_claim import is_alive, markers_among
+from homeobox.ingest.claim_marker import is_alive
+from homeobox.ingest.group_claim import markers_among
+from homeobox.upkeep.alone import alone
 
 if TYPE_CHECKING:
     from homeobox.catalog import AtlasLocation, Catalog, WhichSnapshot
@@ -27,7 +29,18 @@ def restore(
     store: Any = None,
 ) -> Catalog:
     """As `RaggedAtlas.restore` documents."""
-    return catalog.restore(location, version, cell_schema, version_table=version_table, store=store, check=_check)
+    found = catalog.checkout(location, version, cell_schema, version_table=version_table, store=store)
+    with alone(found) as claim:
+        # Found once more: a prune may have forgotten the snapshot before it gave the atlas free.
+        return catalog.restore(
+            location,
+            version,
+            cell_schema,
+            version_table=version_table,
+            store=store,
+            check=_check,
+            before_commit=claim.confirm,
+        )
 
 
 def _check(latest: Catalog) -> None:
