@@ -111,6 +111,7 @@ def test_a_living_holder_is_respected_and_a_dead_one_followed(store: _core.Store
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:lance is not fork-safe")
 def test_a_forked_process_claims_on_its_own(tmp_path) -> None:
     store = _core.FileStore(str(tmp_path))
     held = create_claim(store, KEY, "it", "process")
