@@ -53,7 +53,7 @@ class Table:
 
     @classmethod
     def create(cls, location: AtlasLocation, name: str, schema: pa.Schema) -> "Table":
-        """Create an empty table. Raises ConflictError if one of that name exists."""
+        """Create an empty table. Raises ConflictError if one of that name exists, StoreError if that fails."""
         uri = location.table_uri(name)
         try:
             dataset = lance.write_dataset(
@@ -65,9 +65,10 @@ class Table:
                 data_storage_version=FILE_FORMAT,
             )
         except OSError as error:
-            if name in location.table_names():
+            with contextlib.suppress(TableNotFoundError):  # its folder alone may be what a failure left
+                cls.open(location, name)
                 raise ConflictError(f"table '{name}' already exists in {location.db_uri}") from error
-            raise
+            raise StoreError(f"table '{name}' cannot be created: {plain_message(error)}") from error
         return cls(name, dataset, pinned=False)
 
     @classmethod

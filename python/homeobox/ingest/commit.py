@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from homeobox import _core
 from homeobox.catalog.sql import equals
-from homeobox.errors import InvalidArgumentError
+from homeobox.errors import HomeoboxError, InvalidArgumentError
 from homeobox.ingest.cell_rows import cell_table, spread_pointers
 from homeobox.ingest.dataset_plan import DatasetPlan
 from homeobox.ingest.group_claim import GroupClaim, claim_group
 from homeobox.ingest.group_name import check_not_nested
 from homeobox.ingest.group_plan import CellsOfGroup, GroupPlan, MatrixGroup
-from homeobox.ingest.pending import check_unrecorded, is_pending, remove_pending
+from homeobox.ingest.pending import check_unrecorded, failures_are_final, is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.sparse_writer import WrittenObject
 
@@ -95,10 +95,15 @@ def write_groups(catalog: Catalog, groups: Sequence[CellsOfGroup], obs: Mapping[
             n_cells=n_cells,
         )
         _add_dataset_rows(catalog, plans, claims)
-        # An append that fails may still have happened, so from here on everything stays whatever comes.
+        # An append that fails may still have happened, so from here on everything stays unless it is known not to have.
         for claim in claims:
             claim.keep_objects()
-        catalog.append_cells(rows)
+        try:
+            catalog.append_cells(rows)
+        except HomeoboxError:
+            if failures_are_final(catalog):
+                _take_back(catalog, plans, claims)
+            raise
     return n_cells
 
 
@@ -122,9 +127,26 @@ def _add_dataset_rows(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequ
         # only our own: another writer may have taken the group over.
         for record in begun:
             if is_pending(catalog, record.zarr_group):
-                own = f"{equals('uid', record.uid)} AND {equals('zarr_group', record.zarr_group)}"
-                catalog.datasets.table.delete(own)
+                _remove_row(catalog, record)
         raise
+
+
+def _take_back(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequence[GroupClaim]) -> None:
+    """Remove everything, unless the cells are there after all. What cannot be removed stays claimed, as leftovers."""
+    with suppress(HomeoboxError):
+        if not all(is_pending(catalog, plan.record.zarr_group) for plan in plans):
+            return
+        for claim in claims:
+            claim.remove_objects()  # first, since removing rows takes room on a disk that may be full
+        for plan in plans:
+            _remove_row(catalog, plan.record)
+        for claim in claims:
+            claim.give_up_objects()
+
+
+def _remove_row(catalog: Catalog, record: DatasetRecord) -> None:
+    own = f"{equals('uid', record.uid)} AND {equals('zarr_group', record.zarr_group)}"
+    catalog.datasets.table.delete(own)
 
 
 def _write_arrays(store: _core.Store, plan: GroupPlan, claims: Sequence[GroupClaim]) -> list[WrittenObject]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from homeobox import _core
 from homeobox.catalog.groups import StoredGroup
-from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.errors import HomeoboxError, InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.csc_arrays import CopyPlan, plan_copy
 from homeobox.ingest.csc_manifest import is_listed, list_copy
 from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group
+from homeobox.ingest.pending import failures_are_final
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.scratch import scratch_directory
 from homeobox.ingest.stored_rows import stored_row_bounds
@@ -97,7 +98,12 @@ def add_csc(
         objects = _write(catalog, plan, row_bounds, memory_bytes, on_progress)
         # It is whole now, and a manifest that fails to be written may have been written all the same.
         claim.keep_objects()
-        list_copy(store, zarr_group, objects)
+        try:
+            list_copy(store, zarr_group, objects)
+        except HomeoboxError:
+            if failures_are_final(catalog) and not is_listed(store, zarr_group, layer_name):
+                claim.give_up_objects()
+            raise
 
 
 def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str) -> ZarrGroupSpec:

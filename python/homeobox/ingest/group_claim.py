@@ -55,6 +55,10 @@ class GroupClaim:
         """From here on an error removes nothing: cells may point to it. If none do, the next ingest clears it."""
         self._keep = True
 
+    def give_up_objects(self) -> None:
+        """What :meth:`keep_objects` made allowance for is known not to have happened: an error removes all again."""
+        self._keep = False
+
     def remove_objects(self) -> None:
         """Remove everything below the group but the claim. Errors as :meth:`confirm`."""
         self.confirm()

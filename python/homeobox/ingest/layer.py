@@ -11,7 +11,7 @@ import numpy as np
 
 from homeobox import _core
 from homeobox.catalog.groups import StoredGroup
-from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.errors import HomeoboxError, InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.array_writer import write_blocks
 from homeobox.ingest.dataset_plan import check_layer_name
@@ -20,6 +20,7 @@ from homeobox.ingest.feature_uids import read_feature_uids, with_feature_uids
 from homeobox.ingest.group_claim import claim_group
 from homeobox.ingest.layer_entries import StoredPattern, dense_values, sparse_values
 from homeobox.ingest.layer_manifest import is_listed, list_array
+from homeobox.ingest.pending import failures_are_final
 from homeobox.ingest.progress import row_progress
 from homeobox.ingest.scratch import scratch_directory
 from homeobox.ingest.sources import (
@@ -124,7 +125,12 @@ def add_layer(
             objects = write_blocks(store, f"{zarr_group}/{path}", found.matrix.dtype, plan, written())
             # It is whole now, and a manifest that fails to be written may have been written all the same.
             claim.keep_objects()
-            list_array(store, zarr_group, path, objects)
+            try:
+                list_array(store, zarr_group, path, objects)
+            except HomeoboxError:
+                if failures_are_final(catalog) and not is_listed(store, zarr_group, path):
+                    claim.give_up_objects()
+                raise
 
 
 def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str) -> ZarrGroupSpec:

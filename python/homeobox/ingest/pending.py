@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from homeobox.catalog.location import url_scheme
 from homeobox.catalog.snapshot import groups_of_snapshots, snapshots_with_group
 from homeobox.catalog.sql import equals, quote, quote_column
 from homeobox.errors import InvalidArgumentError
@@ -54,6 +55,11 @@ def _refuse_if_cells_point(catalog: Catalog, group: str) -> None:
         raise InvalidArgumentError(
             f"zarr group '{group}' already exists in {catalog.location}; choose another zarr_group"
         )
+
+
+def failures_are_final(catalog: Catalog) -> bool:
+    """Whether a write that was reported to have failed cannot happen any more: so with files, not with requests."""
+    return not catalog.location.is_remote and url_scheme(catalog.store_uri) in (None, "file")
 
 
 def remove_pending(catalog: Catalog, group: str) -> None:
