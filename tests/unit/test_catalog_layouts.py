@@ -1,9 +1,12 @@
 """Layouts: building, storing, sharing, completing and checking them."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.sparse as sp
+import small_atlas
 from described_dataset import add_described_dataset
 
 import homeobox as hox
@@ -168,3 +171,37 @@ def test_datasets_are_found_by_their_features(atlas: hox.RaggedAtlas) -> None:
     ):
         assert nothing.height == 0
         assert nothing.columns[:2] == ["zarr_group", "global_feature_uid"]
+
+
+@pytest.mark.parametrize("indexed_first", [False, True])
+def test_two_feature_spaces_with_the_same_features_and_other_indices(tmp_path, indexed_first: bool) -> None:
+    uids = ["c", "a", "b"]
+    folder = tmp_path / "atlas"
+    atlas = small_atlas.empty_atlas(folder, {"gene_expression": ["a", "aa", "b", "c"], "protein_abundance": uids})
+    if indexed_first:
+        atlas.optimize()
+    obs = pd.DataFrame({"label": ["x", "y"]})
+    counts = np.array([[1, 0, 2], [0, 4, 3]], dtype=np.float32)
+    genes = small_atlas.Dataset("rna", sp.csr_matrix(counts), uids, obs)
+    proteins = small_atlas.Dataset("prot", counts + 10, uids, obs, space="protein_abundance")
+    for dataset in (genes, proteins):
+        small_atlas.add(atlas, dataset)
+    snapshot = small_atlas.checked_out(atlas, folder)
+    assert snapshot.validate(deep=True) == []
+    # The two datasets have cells of their own.
+    for dataset, rows in ((genes, slice(0, 2)), (proteins, slice(2, 4))):
+        cells = snapshot.query().offset(rows.start).limit(2)
+        found = cells.feature_spaces(dataset.space).to_anndata()[:, uids].X
+        expected = dataset.matrix
+        assert np.array_equal(*(m.toarray() if sp.issparse(m) else np.asarray(m) for m in (found, expected)))
+    layouts = snapshot.list_datasets()["layout_uid"]
+    assert layouts.n_unique() == 2
+
+
+def test_a_feature_space_of_its_own_features_shares_layouts(tmp_path) -> None:
+    atlas = small_atlas.empty_atlas(tmp_path, {"gene_expression": ["a", "b", "c"], "protein_abundance": ["a", "b"]})
+    obs = pd.DataFrame({"label": ["x"]})
+    for group in ("one", "two"):
+        matrix = sp.csr_matrix(np.array([[1, 2, 3]], dtype=np.float32))
+        small_atlas.add(atlas, small_atlas.Dataset(group, matrix, ["c", "b", "a"], obs))
+    assert atlas.list_datasets()["layout_uid"].to_list() == [hox.compute_layout_uid(["c", "b", "a"])] * 2

@@ -18,7 +18,6 @@ import homeobox as hox
 from homeobox import _core
 from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError, StoreError, UnsupportedError
 from homeobox.ingest.group_claim import MARKER, claim_group
-from homeobox.schema import compute_layout_uid
 
 UIDS = ["a", "b", "c", "d"]
 COUNTS = sp.csr_matrix(np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4]], dtype=np.int32))
@@ -123,7 +122,8 @@ def test_layout_of_a_dataset(atlas):
     uid = atlas.catalog.datasets.by_group()["g"]["uid"]
     adata = anndata.AnnData(COUNTS, var=pd.DataFrame({"global_feature_uid": UIDS[::-1]}))
     hox.write_feature_layout(atlas, adata, "gene_expression", "g", uid)
-    assert atlas.catalog.datasets.by_group()["g"]["layout_uid"] == compute_layout_uid(UIDS[::-1])
+    layout_uid = atlas.catalog.datasets.by_group()["g"]["layout_uid"]
+    assert atlas.catalog.layouts.read(layout_uid)[0] == UIDS[::-1]
     with pytest.raises(InvalidArgumentError, match="the atlas has no dataset 'x'"):
         hox.write_feature_layout(atlas, adata, "gene_expression", "g", "x")
 

@@ -5,6 +5,7 @@ snapshot and read-only. It opens nothing itself; see opening.py, and snapshot.py
 is done with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,16 @@ class Catalog:
             )
         return found
 
+    def layout_rows(self, feature_uids: Sequence[str] | pa.Array, feature_space: str) -> tuple[str, pa.Table]:
+        """The uid and the rows of a layout in a feature space; nothing is stored. Errors as :func:`layout_rows`."""
+        others = [registry for space, registry in self.registries.items() if space != feature_space]
+        return layout_rows(feature_uids, self.registry(feature_space), others)
+
+    def layouts_of(self, feature_space: str) -> set[str]:
+        """The layouts that datasets of a feature space name, pending ones too."""
+        rows = self.datasets.arrow()
+        return set(rows.filter(pc.equal(rows["feature_space"], feature_space))["layout_uid"].to_pylist())
+
     def lancedb_connection(self) -> Any:
         """The database as lancedb opens it, for what only lancedb does: search and its own indexes."""
         import lancedb
@@ -153,7 +164,7 @@ def add_or_reuse_layout(catalog: Catalog, var_df: "pl.DataFrame", dataset_uid: s
     NotFoundError
         No dataset of that uid.
     """
-    layout_uid, rows = layout_rows(feature_uids_of(var_df), catalog.registry(feature_space))
+    layout_uid, rows = catalog.layout_rows(feature_uids_of(var_df), feature_space)
     catalog.layouts.add_rows(rows)
     catalog.datasets.set_layout(dataset_uid, layout_uid)
     return layout_uid

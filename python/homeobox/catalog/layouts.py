@@ -2,10 +2,10 @@
 
 A layout is a set of rows (layout_uid, feature_uid, local_index, global_index). Its uid is a digest of the ordered
 uids, so equal orders meet. ``global_index`` is a copy of the registry's, filled in by ``sync`` where it was not yet
-known.
+known. Registries number their features independently, so features that two of them have are a layout in each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,9 +79,14 @@ class LayoutTable:
         self.table.insert_missing(["layout_uid", "feature_uid"], rows)
         return True
 
-    def sync(self, registry: Registry) -> int:
-        """Copy global indices of a registry into layout rows that have none; one commit. Returns how many."""
+    def sync(self, registry: Registry, layout_uids: Collection[str] | None = None) -> int:
+        """Copy global indices of a registry into layout rows that have none; one commit. Returns how many.
+
+        `layout_uids` are the layouts of its feature space; None means all, where there is no other registry.
+        """
         waiting = self.table.scan(["layout_uid", "feature_uid"], "global_index IS NULL")
+        if layout_uids is not None:
+            waiting = waiting.filter(pc.is_in(waiting["layout_uid"], value_set=pa.array(layout_uids, pa.string())))
         if not waiting.num_rows:
             return 0
         registered = registry.arrow()
@@ -104,8 +109,13 @@ def _repeated_rows(rows: pa.Table) -> np.ndarray:
     return np.delete(by_preference, np.unique(codes[by_preference], return_index=True)[1])
 
 
-def layout_rows(feature_uids: Sequence[str] | pa.Array, registry: Registry) -> tuple[str, pa.Table]:
+def layout_rows(
+    feature_uids: Sequence[str] | pa.Array, registry: Registry, others: Collection[Registry] = ()
+) -> tuple[str, pa.Table]:
     """The uid and the rows of a layout, checked against a registry; nothing is stored.
+
+    `others` are the registries of the other feature spaces of the atlas. A list that one of them has in full may be
+    stored there already, or be stored there later, with other indices; its uid then depends on the feature space.
 
     Raises
     ------
@@ -126,7 +136,8 @@ def layout_rows(feature_uids: Sequence[str] | pa.Array, registry: Registry) -> t
             f"First 5: {repeated[:5].to_pylist()}"
         )
     positions, registered = registry.positions(uids)
-    layout_uid = compute_layout_uid(uids.to_pylist())
+    shared = any(other.has_all(uids) for other in others)
+    layout_uid = compute_layout_uid([*(["", registry.feature_space] if shared else []), *uids.to_pylist()])
     columns = [
         pa.repeat(pa.scalar(layout_uid), len(uids)),
         uids,

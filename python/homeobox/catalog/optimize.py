@@ -19,11 +19,12 @@ def optimize(catalog: Catalog) -> None:
     catalog.cells.table.compact()
     catalog.datasets.table.compact()
     _tell(catalog.layouts.remove_duplicates(), catalog.layouts.table.name)
-    for registry in catalog.registries.values():
+    for space, registry in catalog.registries.items():
         _tell(registry.remove_duplicates(), registry.table.name)
         registry.reindex()
         registry.table.compact()
-        catalog.layouts.sync(registry)
+        # A layout that no dataset names yet belongs to an ingest at work; the next optimize completes it.
+        catalog.layouts.sync(registry, catalog.layouts_of(space) if len(catalog.registries) > 1 else None)
     catalog.layouts.table.compact()
 
 

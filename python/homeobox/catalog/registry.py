@@ -87,6 +87,10 @@ class Registry:
             )
         return found.to_numpy(), registered
 
+    def has_all(self, uids: pa.Array) -> bool:
+        """Whether every one of the uids is registered."""
+        return bool(pc.all(pc.is_in(uids, value_set=self.arrow()["uid"].combine_chunks())).as_py())
+
     def resolve(self, uids: Sequence[str] | pa.Array) -> np.ndarray:
         """Global indices of feature uids, in the order asked, duplicates kept.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from homeobox.catalog.layouts import layout_rows
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.dense_writer import DensePlan, plan_dense
 from homeobox.ingest.encoding import Encoding, make_encoding
@@ -111,8 +110,7 @@ def plan_dataset(
         raise InvalidArgumentError(
             f"dataset record says n_cells = {record.n_cells}, but {source.name} has {matrix.shape[0]} cells"
         )
-    registry = catalog.registry(feature_space)
-    layout_uid, layout = layout_rows(read_feature_uids(source.var), registry)
+    layout_uid, layout = catalog.layout_rows(read_feature_uids(source.var), feature_space)
     obs = convert_cells(source.obs, source.obsm, obs_fields(catalog), cell_schema.model_fields)
     matrix, arrays = _plan_arrays(spec, layers, matrix, encoding, by_expression, options.whole_counts)
     return DatasetPlan(

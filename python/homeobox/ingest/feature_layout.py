@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homeobox.catalog.layouts import layout_rows
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.feature_uids import read_feature_uids
@@ -43,6 +42,6 @@ def write_feature_layout(
             f"the atlas has no dataset '{dataset_uid}' with zarr group '{zarr_group}' in feature space "
             f"'{feature_space}'"
         )
-    layout_uid, rows = layout_rows(read_feature_uids(adata.var), catalog.registry(feature_space))
+    layout_uid, rows = catalog.layout_rows(read_feature_uids(adata.var), feature_space)
     catalog.layouts.add_rows(rows)
     catalog.datasets.set_layout(dataset_uid, layout_uid)

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from homeobox import _core
-from homeobox.catalog.layouts import layout_rows
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.cell_rows import sparse_pointers
@@ -116,7 +115,7 @@ def add_fragments(
     columns = convert_obs(frame, obs_fields(catalog), cell_schema.model_fields)
     chrom_order = order_chromosomes(_used_chromosomes(coded, cell_ids))
     uids = _feature_uids(catalog.registry(feature_space), chrom_order, chromosome_uids)
-    layout_uid, layout = layout_rows(uids, catalog.registry(feature_space))
+    layout_uid, layout = catalog.layout_rows(uids, feature_space)
     group = FragmentGroup(
         record=dataset_record.model_copy(update={"layout_uid": layout_uid}),
         pointer_field=field,
