@@ -23,6 +23,7 @@ void bind_codec(nb::module_& m);
 void bind_zarr(nb::module_& m);
 void bind_ragged(nb::module_& m);
 void bind_csr_writer(nb::module_& m);
+void bind_file_array(nb::module_& m);
 void bind_transpose(nb::module_& m);
 void bind_loader(nb::module_& m);
 

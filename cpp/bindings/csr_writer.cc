@@ -7,6 +7,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -17,11 +18,13 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "bindings.h"
 #include "csr_writer_doc.h"
 #include "homeobox/base/error.h"
+#include "homeobox/io/file_array.h"
 #include "homeobox/ragged/csr_summary.h"
 #include "json_text.h"
 #include "ndarray.h"
@@ -34,21 +37,47 @@ using ragged::CsrSummary;
 using ragged::CsrWriter;
 
 using Vector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using EntriesArgument = std::variant<const FileArray*, Vector>;
 using Order = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 // path, dtype, elements, chunk elements, shard elements, codecs
 using TargetTuple =
     std::tuple<std::string, std::string, std::uint64_t, std::uint64_t, std::optional<std::uint64_t>, std::string>;
 using ObjectTuple = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // key, bytes, crc32c
 
-const std::byte* bytes_at(const Vector& vector) { return static_cast<const std::byte*>(vector.data()); }
+// An array of NumPy, or a FileArray: entries that are in memory, or still in a file.
+class PythonEntries {
+ public:
+  explicit PythonEntries(const EntriesArgument& given) : entries_(DataType::kBool, nullptr) {
+    if (const auto* const file = std::get_if<const FileArray*>(&given)) {
+      if (*file == nullptr) fail<InvalidArgument>("entries: an array expected, found None");
+      n_elements_ = (*file)->layout().n_elements;
+      entries_ = ragged::EntryArray(**file);
+    } else {
+      const Vector& vector = std::get<Vector>(given);
+      n_elements_ = vector.shape(0);
+      entries_ = ragged::EntryArray(dtype_of(AnyArray(vector)), static_cast<const std::byte*>(vector.data()));
+    }
+  }
+  const ragged::EntryArray& entries() const noexcept { return entries_; }
+  std::uint64_t size() const noexcept { return n_elements_; }
+  DataType dtype() const noexcept { return entries_.dtype(); }
 
-void add(CsrSummary& summary, const Vector& indices, const Vector& values) {
-  if (indices.shape(0) != values.shape(0))
-    fail<InvalidArgument>("{} indices, but {} values", indices.shape(0), values.shape(0));
-  const DataType index_dtype = dtype_of(AnyArray(indices));
-  const DataType value_dtype = dtype_of(AnyArray(values));
+ private:
+  ragged::EntryArray entries_;
+  std::uint64_t n_elements_;
+};
+
+void add(CsrSummary& summary, const EntriesArgument& indices, const EntriesArgument& values, std::uint64_t begin,
+         std::optional<std::uint64_t> end) {
+  const PythonEntries features(indices);
+  const PythonEntries counts(values);
+  if (features.size() != counts.size())
+    fail<InvalidArgument>("{} indices, but {} values", features.size(), counts.size());
+  const std::uint64_t last = end.value_or(features.size());
+  if (begin > last || last > features.size())
+    fail<InvalidArgument>("entries [{}, {}) of {}", begin, last, features.size());
   const GilRelease released;
-  summary.add(index_dtype, bytes_at(indices), value_dtype, bytes_at(values), indices.shape(0));
+  summary.add(features.entries(), counts.entries(), begin, last);
 }
 
 NumpyArray totals(const CsrSummary& summary) {
@@ -89,25 +118,26 @@ class PythonCsrWriter {
     writer_.reset();
   }
 
-  void append(const Int64Array& indptr, const Vector& indices, const std::vector<Vector>& data) {
+  void append(const Int64Array& indptr, const EntriesArgument& indices, const std::vector<EntriesArgument>& data) {
+    const PythonEntries features(indices);
     if (indptr.shape(0) == 0) fail<InvalidArgument>("indptr: at least one entry expected, found none");
     const std::int64_t begin = indptr.data()[0];
     const std::int64_t end = indptr.data()[indptr.shape(0) - 1];
-    if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > indices.shape(0))
-      fail<InvalidArgument>("indptr: entries [{}, {}) of {} indices", begin, end, indices.shape(0));
+    if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > features.size())
+      fail<InvalidArgument>("indptr: entries [{}, {}) of {} indices", begin, end, features.size());
     if (!std::is_sorted(indptr.data(), indptr.data() + indptr.shape(0))) fail<InvalidArgument>("indptr decreases");
     if (data.size() != dtypes_.size())
       fail<InvalidArgument>("data: {} array(s) expected, found {}", dtypes_.size(), data.size());
-    std::vector<const std::byte*> layers;
+    std::vector<ragged::EntryArray> layers;
     for (std::size_t i = 0; i < data.size(); ++i) {
-      if (data[i].shape(0) != indices.shape(0))
-        fail<InvalidArgument>("data: {} values expected, as many as indices, found {}", indices.shape(0),
-                              data[i].shape(0));
-      if (const DataType found = dtype_of(AnyArray(data[i])); found != dtypes_[i])
-        fail<InvalidArgument>("data: values of {} expected, found {}", name(dtypes_[i]), name(found));
-      layers.push_back(bytes_at(data[i]));
+      const PythonEntries values(data[i]);
+      if (values.size() != features.size())
+        fail<InvalidArgument>("data: {} values expected, as many as indices, found {}", features.size(), values.size());
+      if (values.dtype() != dtypes_[i])
+        fail<InvalidArgument>("data: values of {} expected, found {}", name(dtypes_[i]), name(values.dtype()));
+      layers.push_back(values.entries());
     }
-    const ragged::CsrInput block{values_of(indptr), dtype_of(AnyArray(indices)), bytes_at(indices)};
+    const ragged::CsrInput block{values_of(indptr), features.entries()};
     const GilRelease released;
     writer_->append(block, layers);
   }
@@ -141,7 +171,7 @@ class PythonCsrWriter {
 void bind_csr_writer(nb::module_& m) {
   nb::class_<CsrSummary>(m, "CsrSummary", kCsrSummaryDoc)
       .def(nb::init<std::int64_t>(), "n_features"_a)
-      .def("add", &add, "indices"_a, "values"_a, kCsrSummaryAddDoc)
+      .def("add", &add, "indices"_a, "values"_a, "begin"_a = 0, "end"_a = nb::none(), kCsrSummaryAddDoc)
       .def_prop_ro("totals", &totals, kTotalsDoc)
       .def_prop_ro("n_entries", &CsrSummary::n_entries, "int, entries so far")
       .def_prop_ro("has_negative", &CsrSummary::has_negative, "bool")

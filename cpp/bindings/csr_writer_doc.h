@@ -16,14 +16,16 @@ inline constexpr const char* kCsrSummaryAddDoc = R"(Take the next entries into a
 
 Parameters
 ----------
-indices : ndarray of int32, uint32, int64 or uint64, shape (n,)
-values : ndarray, shape (n,)
+indices : ndarray or FileArray of int32, uint32, int64 or uint64, shape (n,)
+values : ndarray or FileArray, shape (n,)
     Any type but float16.
+begin, end : int, optional
+    Only these entries of both; by default all.
 
 Raises
 ------
 InvalidArgumentError
-    An index is outside [0, n_features), or the two differ in length.
+    An index is outside [0, n_features), the two differ in length, or a file ends before its array does.
 )";
 
 inline constexpr const char* kTotalsDoc =
@@ -60,15 +62,15 @@ Parameters
 ----------
 indptr : ndarray of int64, shape (n_rows + 1,)
     May start above 0: a slice of a larger matrix.
-indices : ndarray of int32, uint32, int64 or uint64
-data : list of ndarray, each as long as `indices`
+indices : ndarray or FileArray of int32, uint32, int64 or uint64
+data : list of ndarray or FileArray, each as long as `indices`
     One per layer, of its dtype.
 
 Raises
 ------
 InvalidArgumentError
-    An index is outside [0, n_features), indptr decreases, lengths or dtypes differ, or there are more entries than the
-    arrays have.
+    An index is outside [0, n_features), indptr decreases, lengths or dtypes differ, there are more entries than the
+    arrays have, or a file ends before its array does.
 )";
 
 inline constexpr const char* kCsrWriterFinishDoc =

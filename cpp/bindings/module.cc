@@ -14,6 +14,7 @@ NB_MODULE(_core, m) {
   hox::bindings::bind_zarr(m);
   hox::bindings::bind_ragged(m);
   hox::bindings::bind_csr_writer(m);
+  hox::bindings::bind_file_array(m);
   hox::bindings::bind_transpose(m);
   hox::bindings::bind_loader(m);
 }

@@ -129,15 +129,15 @@ ReorderedArrays reorder_csr(const Vector<std::int64_t>& indptr, const AnyVector&
     if (values.shape(0) != indices.shape(0))
       fail<InvalidArgument>("data: {} values expected, as many as indices, found {}", indices.shape(0),
                             values.shape(0));
-    const std::size_t value_bytes = values.dtype().bits / 8U;
-    reordered.emplace_back(n_entries * value_bytes);
-    layers.push_back({static_cast<const std::byte*>(values.data()), value_bytes, reordered.back().data()});
+    const ragged::EntryArray entries(dtype_of(AnyArray(values)), static_cast<const std::byte*>(values.data()));
+    reordered.emplace_back(n_entries * entries.element_bytes());
+    layers.push_back({entries, reordered.back().data()});
   }
   {
-    const DataType index_dtype = dtype_of(AnyArray(indices));
+    const ragged::EntryArray features(dtype_of(AnyArray(indices)), static_cast<const std::byte*>(indices.data()));
     const GilRelease released;
-    ragged::reorder_rows({span_of(indptr), index_dtype, static_cast<const std::byte*>(indices.data())}, layers,
-                         n_features, stored_of_local, 0, indptr.shape(0) - 1, stored.as<std::uint32_t>());
+    ragged::reorder_rows({span_of(indptr), features}, layers, n_features, stored_of_local, 0, indptr.shape(0) - 1,
+                         stored.as<std::uint32_t>());
   }
   nb::list results;
   for (std::size_t i = 0; i < data.size(); ++i)

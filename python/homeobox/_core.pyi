@@ -175,8 +175,10 @@ class CsrSummary:
     def __init__(self, n_features: int) -> None: ...
     def add(
         self,
-        indices: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
-        values: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        indices: FileArray | Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        values: FileArray | Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        begin: int = 0,
+        end: int | None = None,
     ) -> None: ...
     @property
     def totals(self) -> numpy.typing.NDArray: ...
@@ -202,10 +204,28 @@ class CsrWriter:
     def append(
         self,
         indptr: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
-        indices: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
-        data: Sequence[Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)]],
+        indices: FileArray | Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)],
+        data: Sequence[FileArray | Annotated[NDArray, dict(shape=(None,), order="C", device="cpu", writable=False)]],
     ) -> None: ...
     def finish(self) -> list[tuple[str, int, int]]: ...
+
+class FileArray:
+    def __len__(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    def read_into(self, begin: int, out: Annotated[NDArray, dict(shape=(None,), order="C", device="cpu")]) -> None: ...
+    def prefetch(self, begin: int, end: int) -> None: ...
+
+class FileLayout:
+    def __init__(
+        self,
+        name: str,
+        dtype: str,
+        n_elements: int,
+        chunk_elements: int,
+        offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def open(self, descriptor: int) -> FileArray: ...
 
 def transpose_csr(
     store: Store,

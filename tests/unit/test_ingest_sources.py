@@ -8,10 +8,12 @@ import tracemalloc
 import anndata
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import source_files
 
+from homeobox import _core
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.sources import (
     CsrMatrix,
@@ -24,7 +26,7 @@ from homeobox.ingest.sources import (
     open_source,
 )
 from homeobox.ingest.sources.hdf5_array import Hdf5Array
-from homeobox.ingest.sources.hdf5_matrix import Hdf5Dense
+from homeobox.ingest.sources.hdf5_matrix import Hdf5Dense, hdf5_matrix
 from homeobox.ingest.survey import survey_rows
 
 DENSE = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4]], dtype=np.float32)
@@ -181,6 +183,66 @@ def test_blocks_are_read_into_the_same_memory(tmp_path):
         places = [block.layers[0].ctypes.data for block in matrix.blocks()]
     assert len(places) > 20
     assert len(set(places)) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1000,)}, {"chunks": (1000,), "compression": "gzip"}])
+@pytest.mark.parametrize("dtypes", [("<i4", "<f4"), ("<i8", "<f8"), (">i4", "<f4"), ("<i4", ">f4"), ("<i2", "<i4")])
+def test_the_core_reads_the_same_rows_from_the_file(tmp_path, rng, dtypes, options):
+    """What lies in the file as the core takes it stays there until the core reads it; all else comes as arrays."""
+    counts = sp.random(3000, 40, 0.5, format="csr", dtype=np.float32, random_state=rng)
+    counts.data[:] = rng.integers(1, 50, counts.nnz)
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        group = file.create_group("X")
+        group.attrs.update({"encoding-type": "csr_matrix", "shape": counts.shape})
+        group["indptr"] = counts.indptr
+        group.create_dataset("indices", data=counts.indices.astype(dtypes[0]), **options)
+        group.create_dataset("data", data=counts.data.astype(dtypes[1]), **options)
+    with h5py.File(tmp_path / "a.h5ad") as file:
+        matrix = hdf5_matrix(file["X"], "X", Reading(1 << 22))
+        blocks = list(matrix.entry_blocks()) if "compression" not in options else []
+        for block in blocks:
+            first = int(block.indptr[0])
+            in_file = [isinstance(array, _core.FileArray) for array in (block.indices, *block.layers)]
+            assert in_file == [dtypes in [("<i4", "<f4"), ("<i8", "<f8")]] * 2
+            if all(in_file):
+                read = block.read()
+                np.testing.assert_array_equal(read.indices, counts.indices[first : first + len(read.indices)])
+                np.testing.assert_array_equal(read.layers[0], counts.data[first : first + len(read.indices)])
+        np.testing.assert_array_equal(survey_rows(matrix, ["counts"]), counts.sum(axis=0).A1)
+
+
+@pytest.mark.parametrize(
+    ("array", "value", "message"),
+    [
+        ("indices", 40, r"column indices from 0 to 40, expected 0 to 39"),
+        ("indices", -1, r"column indices from -1 to 39, expected 0 to 39"),
+        ("data", 0.5, r"fractional values, such as 0\.5"),
+        ("data", -3, r"negative values, such as -3"),
+        ("data", np.nan, "NaN or infinite"),
+    ],
+)
+def test_wrong_entries_of_a_file_are_named(tmp_path, rng, array, value, message):
+    counts = sp.random(3000, 40, 0.5, format="csr", dtype=np.float32, random_state=rng)
+    counts.data[:] = 1
+    path = source_files.write_h5ad_csr(counts, tmp_path)
+    with h5py.File(path, "a") as file:
+        file["X"][array][counts.nnz - 7] = value
+    with (
+        open_source(path, Reading(1 << 20)) as opened,
+        pytest.raises(InvalidArgumentError, match=rf"{path.name}: X.* {message}"),
+    ):
+        survey_rows(opened.matrix("X"), ["counts"])
+
+
+def test_obs_without_names_has_the_same_columns(tmp_path):
+    obs = pd.DataFrame(
+        {"kind": pd.Categorical(["b", "a", None]), "depth": [1.5, np.nan, 3], "batch": pd.array([1, None, 3], "Int64")},
+        index=["x", "y", "z"],
+    )
+    anndata.AnnData(np.ones((3, 2), np.float32), obs=obs).write_h5ad(tmp_path / "a.h5ad")
+    with open_source(tmp_path / "a.h5ad", Reading()) as opened:
+        pd.testing.assert_frame_equal(opened.unnamed_obs(), opened.obs().reset_index(drop=True))
+        assert list(opened.obs().index) == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize("transposed", [False, True])

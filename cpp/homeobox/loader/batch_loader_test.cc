@@ -78,8 +78,8 @@ class BatchLoaderTest : public testing::Test {
     std::vector<ragged::CsrWriter::Target> layers;
     layers.push_back(target("counts", DataType::kFloat32));
     ragged::CsrWriter writer(target("indices", DataType::kUint32), std::move(layers), kFeatures, order);
-    const auto* const values = reinterpret_cast<const std::byte*>(counts.data());
-    writer.append({bounds, DataType::kInt32, reinterpret_cast<const std::byte*>(features.data())}, {&values, 1});
+    const ragged::EntryArray values(DataType::kFloat32, reinterpret_cast<const std::byte*>(counts.data()));
+    writer.append({bounds, {DataType::kInt32, reinterpret_cast<const std::byte*>(features.data())}}, {&values, 1});
     writer.finish();
   }
 

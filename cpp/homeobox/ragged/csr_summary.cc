@@ -37,45 +37,56 @@ bool add_tile(const Index* indices, const double* values, std::size_t n, std::ve
 
 // A run of consecutive entries of a block.
 struct CsrSummary::Slice {
-  DataType index_dtype;
-  const std::byte* indices;
-  DataType value_dtype;
-  const std::byte* values;
-  std::size_t begin;
-  std::size_t end;
+  const EntryArray& indices;
+  const EntryArray& values;
+  std::uint64_t begin;
+  std::uint64_t end;
 
-  Flags add_to(std::vector<double>& totals, std::uint64_t entries_before) const {
-    switch (index_dtype) {
+  // `entries_before` is how many came before element `first` of the arrays.
+  Flags add_to(std::vector<double>& totals, std::uint64_t entries_before, std::uint64_t first) const {
+    switch (indices.dtype()) {
       case DataType::kInt32:
-        return add<std::int32_t>(totals, entries_before);
+        return add<std::int32_t>(totals, entries_before, first);
       case DataType::kUint32:
-        return add<std::uint32_t>(totals, entries_before);
+        return add<std::uint32_t>(totals, entries_before, first);
       case DataType::kInt64:
-        return add<std::int64_t>(totals, entries_before);
+        return add<std::int64_t>(totals, entries_before, first);
       case DataType::kUint64:
-        return add<std::uint64_t>(totals, entries_before);
+        return add<std::uint64_t>(totals, entries_before, first);
       default:
-        fail<InvalidArgument>("indices of 32- or 64-bit integers expected, {} found", name(index_dtype));
+        fail<InvalidArgument>("indices of 32- or 64-bit integers expected, {} found", name(indices.dtype()));
     }
   }
 
   template <class Index>
-  Flags add(std::vector<double>& totals, std::uint64_t entries_before) const {
-    const bool is_float = info(value_dtype).kind == 'f';
-    const std::size_t value_bytes = element_bytes(value_dtype);
-    std::array<double, kTileElements> tile;
+  Flags add(std::vector<double>& totals, std::uint64_t entries_before, std::uint64_t first) const {
     Flags flags;
-    for (std::size_t at = begin; at < end; at += kTileElements) {
-      const std::size_t n = std::min(kTileElements, end - at);
-      convert(value_dtype, values + at * value_bytes, DataType::kFloat64, reinterpret_cast<std::byte*>(tile.data()), n);
-      note_values({tile.data(), n}, is_float, flags);
-      const auto* const features = reinterpret_cast<const Index*>(indices) + at;
-      std::size_t bad = 0;
-      if (!add_tile(features, tile.data(), n, totals, &bad)) [[unlikely]]
-        fail<InvalidArgument>("entry {} has feature {}, outside [0, {})", entries_before + at + bad, features[bad],
-                              totals.size());
+    RawBuffer index_scratch;
+    RawBuffer value_scratch;
+    for (std::uint64_t at = begin; at < end; at += EntryArray::kPieceElements) {
+      const std::uint64_t stop = std::min<std::uint64_t>(end, at + EntryArray::kPieceElements);
+      const std::byte* const piece = indices.read(at, stop, index_scratch);
+      add_piece<Index>({reinterpret_cast<const Index*>(piece), stop - at}, values.read(at, stop, value_scratch), totals,
+                       entries_before + (at - first), flags);
     }
     return flags;
+  }
+
+  template <class Index>
+  void add_piece(std::span<const Index> features, const std::byte* piece, std::vector<double>& totals,
+                 std::uint64_t entries_before, Flags& flags) const {
+    const bool is_float = info(values.dtype()).kind == 'f';
+    std::array<double, kTileElements> tile;
+    for (std::size_t at = 0; at < features.size(); at += kTileElements) {
+      const std::size_t n = std::min(kTileElements, features.size() - at);
+      convert(values.dtype(), piece + at * values.element_bytes(), DataType::kFloat64,
+              reinterpret_cast<std::byte*>(tile.data()), n);
+      note_values({tile.data(), n}, is_float, flags);
+      std::size_t bad = 0;
+      if (!add_tile(features.data() + at, tile.data(), n, totals, &bad)) [[unlikely]]
+        fail<InvalidArgument>("entry {} has feature {}, outside [0, {})", entries_before + at + bad, features[at + bad],
+                              totals.size());
+    }
   }
 
   // Bits that only values worth a look have, whole vectors at a time; who sets one is looked at again.
@@ -109,16 +120,16 @@ CsrSummary::CsrSummary(std::int64_t n_features) {
   totals_.resize(static_cast<std::size_t>(n_features));
 }
 
-void CsrSummary::add(DataType index_dtype, const std::byte* indices, DataType value_dtype, const std::byte* values,
-                     std::size_t n) {
-  check_conversion(value_dtype, DataType::kFloat64);
+void CsrSummary::add(const EntryArray& indices, const EntryArray& values, std::uint64_t begin, std::uint64_t end) {
+  check_conversion(values.dtype(), DataType::kFloat64);
+  const std::uint64_t n = end - begin;
   const std::size_t n_slices = n / kMinEntriesPerFeature >= totals_.size() ? kSlices : 1;
   slice_totals_.resize(std::max(slice_totals_.size(), n_slices));
   std::array<Flags, kSlices> flags;
   parallel_for(Runtime::cpu(), n_slices, [&](std::size_t i) {
     slice_totals_[i].assign(totals_.size(), 0.0);
-    const Slice slice{index_dtype, indices, value_dtype, values, n * i / n_slices, n * (i + 1) / n_slices};
-    flags[i] = slice.add_to(slice_totals_[i], n_entries_);
+    const Slice slice{indices, values, begin + n * i / n_slices, begin + n * (i + 1) / n_slices};
+    flags[i] = slice.add_to(slice_totals_[i], n_entries_, begin);
   });
   for (std::size_t i = 0; i < n_slices; ++i) {
     for (std::size_t feature = 0; feature < totals_.size(); ++feature) totals_[feature] += slice_totals_[i][feature];

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "homeobox/base/data_type.h"
+#include "homeobox/ragged/entry_array.h"
 
 namespace hox::ragged {
 
@@ -18,10 +18,10 @@ class CsrSummary {
   // Throws InvalidArgument unless n_features is in [0, 2^32).
   explicit CsrSummary(std::int64_t n_features);
 
-  // The next `n` entries. Indices are integers of 32 or 64 bits, values of any type but float16. Throws
-  // InvalidArgument, and then is of no further use, for an index outside [0, n_features).
-  void add(DataType index_dtype, const std::byte* indices, DataType value_dtype, const std::byte* values,
-           std::size_t n);
+  // The next entries: [begin, end) of both arrays. Indices are integers of 32 or 64 bits, values of any type but
+  // float16. Throws InvalidArgument, and then is of no further use, for an index outside [0, n_features), and what
+  // FileArray::read() throws.
+  void add(const EntryArray& indices, const EntryArray& values, std::uint64_t begin, std::uint64_t end);
 
   std::uint64_t n_entries() const noexcept { return n_entries_; }
   std::span<const double> totals() const noexcept { return totals_; }

@@ -58,7 +58,7 @@ CsrWriter::CsrWriter(Target indices, std::vector<Target> layers, std::int64_t n_
   for (Target& layer : layers) layers_.push_back({std::move(layer), {}, 0});
 }
 
-void CsrWriter::append(const CsrInput& block, std::span<const std::byte* const> layers) {
+void CsrWriter::append(const CsrInput& block, std::span<const EntryArray> layers) {
   if (layers.size() != layers_.size())
     fail<InvalidArgument>("{} layer(s) expected, found {}", layers_.size(), layers.size());
   if (block.indptr.empty()) fail<InvalidArgument>("indptr: at least one entry expected, found none");
@@ -73,15 +73,14 @@ void CsrWriter::append(const CsrInput& block, std::span<const std::byte* const> 
   }
 }
 
-void CsrWriter::append_rows(const CsrInput& block, std::span<const std::byte* const> layers, std::size_t first,
+void CsrWriter::append_rows(const CsrInput& block, std::span<const EntryArray> layers, std::size_t first,
                             std::size_t last) {
   if (block.indptr[first] < 0 || block.indptr[last] < block.indptr[first])
     fail<InvalidArgument>("indptr decreases between rows {} and {}: {}, then {}", first, last, block.indptr[first],
                           block.indptr[last]);
   const auto n = static_cast<std::size_t>(block.indptr[last] - block.indptr[first]);
   std::vector<LayerInput> inputs;
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    inputs.push_back({layers[i], layers_[i].target.element_bytes, layers_[i].room(n)});
+  for (std::size_t i = 0; i < layers.size(); ++i) inputs.push_back({layers[i], layers_[i].room(n)});
   auto* const stored = reinterpret_cast<std::uint32_t*>(indices_.room(n));
   reorder_rows(block, inputs, n_features_, stored_of_local_, first, last, stored);
   indices_.commit(n);

@@ -34,7 +34,7 @@ class CsrWriter {
   // All rows of `block`, whose indptr ascends, and the values of each layer, which lie where the block's indices do.
   // Throws InvalidArgument for what reorder_rows() refuses and for more entries than the arrays have; then the writer
   // is of no further use.
-  void append(const CsrInput& block, std::span<const std::byte* const> layers);
+  void append(const CsrInput& block, std::span<const EntryArray> layers);
 
   // Finishes the arrays, indices last, and returns their objects. Call once.
   std::vector<zarr::StoredObject> finish();
@@ -49,8 +49,7 @@ class CsrWriter {
     std::byte* room(std::size_t n);  // for `n` more elements
     void commit(std::size_t n);      // they are there now
   };
-  void append_rows(const CsrInput& block, std::span<const std::byte* const> layers, std::size_t first,
-                   std::size_t last);
+  void append_rows(const CsrInput& block, std::span<const EntryArray> layers, std::size_t first, std::size_t last);
 
   Slab indices_;
   std::vector<Slab> layers_;

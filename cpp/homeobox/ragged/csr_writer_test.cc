@@ -56,8 +56,9 @@ class CsrWriterTest : public testing::Test {
     return CsrWriter(target("indices", DataType::kUint32, n), std::move(layers), kFeatures, order);
   }
   void append(CsrWriter& to, std::size_t first, std::size_t last) const {
-    const std::array<const std::byte*, 2> layers = {bytes_of(counts_), bytes_of(logs_)};
-    to.append({std::span(indptr_).subspan(first, last - first + 1), DataType::kInt32, bytes_of(indices_)}, layers);
+    const std::array<EntryArray, 2> layers = {EntryArray{DataType::kFloat32, bytes_of(counts_)},
+                                              EntryArray{DataType::kFloat64, bytes_of(logs_)}};
+    to.append({std::span(indptr_).subspan(first, last - first + 1), {DataType::kInt32, bytes_of(indices_)}}, layers);
   }
   template <class T>
   std::vector<T> stored(std::string_view path) const {
@@ -96,9 +97,9 @@ TEST_F(CsrWriterTest, BlocksOfAnySizeGiveTheRowsInStoredOrder) {
   std::vector<float> counts(indices_.size());
   std::vector<double> logs(indices_.size());
   const std::array<LayerInput, 2> layers = {
-      LayerInput{bytes_of(counts_), 4, reinterpret_cast<std::byte*>(counts.data())},
-      LayerInput{bytes_of(logs_), 8, reinterpret_cast<std::byte*>(logs.data())}};
-  reorder_rows({indptr_, DataType::kInt32, bytes_of(indices_)}, layers, kFeatures, stored_of_local, 0, 500,
+      LayerInput{{DataType::kFloat32, bytes_of(counts_)}, reinterpret_cast<std::byte*>(counts.data())},
+      LayerInput{{DataType::kFloat64, bytes_of(logs_)}, reinterpret_cast<std::byte*>(logs.data())}};
+  reorder_rows({indptr_, {DataType::kInt32, bytes_of(indices_)}}, layers, kFeatures, stored_of_local, 0, 500,
                columns.data());
   EXPECT_EQ(stored<std::uint32_t>("indices"), columns);
   EXPECT_EQ(stored<float>("counts"), counts);
@@ -144,8 +145,10 @@ TEST(CsrSummaryTest, TotalsAreThoseOfAPlainLoop) {
     totals[indices[i]] += values[i];
   }
   CsrSummary summary(37);
-  summary.add(DataType::kUint32, bytes_of(indices), DataType::kInt16, bytes_of(values), 99'000);
-  summary.add(DataType::kUint32, bytes_of(indices) + 4 * 99'000, DataType::kInt16, bytes_of(values) + 2 * 99'000, 1000);
+  const EntryArray features(DataType::kUint32, bytes_of(indices));
+  const EntryArray counts(DataType::kInt16, bytes_of(values));
+  summary.add(features, counts, 0, 99'000);
+  summary.add(features, counts, 99'000, 100'000);
   EXPECT_EQ(std::vector<double>(summary.totals().begin(), summary.totals().end()), totals);
   EXPECT_EQ(summary.n_entries(), 100'000U);
   EXPECT_FALSE(summary.has_negative() || summary.has_fraction() || summary.has_nonfinite());
@@ -156,7 +159,7 @@ TEST(CsrSummaryTest, NotesWhatCannotBeACount) {
   const auto noted = [&](auto value, DataType dtype) {
     const std::vector<decltype(value)> values(1, value);
     CsrSummary summary(1);
-    summary.add(DataType::kInt64, bytes_of(indices), dtype, bytes_of(values), 1);
+    summary.add({DataType::kInt64, bytes_of(indices)}, {dtype, bytes_of(values)}, 0, 1);
     return std::array{summary.has_negative(), summary.has_fraction(), summary.has_nonfinite()};
   };
   using Noted = std::array<bool, 3>;
@@ -179,9 +182,10 @@ TEST(CsrSummaryTest, RefusesAFeatureThatIsNone) {
   const std::vector<std::int32_t> indices = {0, 4, -1};
   const std::vector<float> values(3, 1.0F);
   CsrSummary summary(5);
-  EXPECT_NO_THROW(summary.add(DataType::kInt32, bytes_of(indices), DataType::kFloat32, bytes_of(values), 2));
-  EXPECT_THROW(summary.add(DataType::kInt32, bytes_of(indices), DataType::kFloat32, bytes_of(values), 3),
-               InvalidArgument);
+  const EntryArray features(DataType::kInt32, bytes_of(indices));
+  const EntryArray counts(DataType::kFloat32, bytes_of(values));
+  EXPECT_NO_THROW(summary.add(features, counts, 0, 2));
+  EXPECT_THROW(summary.add(features, counts, 0, 3), InvalidArgument);
   EXPECT_THROW(CsrSummary(-1), InvalidArgument);
 }
 

@@ -88,9 +88,9 @@ class GatherTest : public testing::Test {
       }
     std::vector<std::uint32_t> stored(indices.size());
     std::vector<T> reordered(values.size());
-    const LayerInput layer{reinterpret_cast<const std::byte*>(values.data()), sizeof(T),
+    const LayerInput layer{{dtype, reinterpret_cast<const std::byte*>(values.data())},
                            reinterpret_cast<std::byte*>(reordered.data())};
-    reorder_rows({group.indptr, DataType::kInt32, reinterpret_cast<const std::byte*>(indices.data())}, {&layer, 1},
+    reorder_rows({group.indptr, {DataType::kInt32, reinterpret_cast<const std::byte*>(indices.data())}}, {&layer, 1},
                  n_features, stored_of_local, 0, n_cells, stored.data());
     write_array(store_, path + "/csr/indices", DataType::kUint32, stored);
     write_array(store_, path + "/csr/layers/counts", dtype, reordered);

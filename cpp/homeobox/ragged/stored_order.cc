@@ -1,7 +1,6 @@
 #include "homeobox/ragged/stored_order.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -14,55 +13,107 @@ namespace {
 
 constexpr std::size_t kTaskRows = 256;
 
-// Sorts rows of one worker: features are renumbered into `columns`, values are permuted alongside.
+// Sorts rows of one worker: features are renumbered, and values go where their features do.
 class RowReorderer {
  public:
-  RowReorderer(std::int64_t n_features, std::span<const std::uint32_t> stored_of_local)
-      : n_features_(static_cast<std::uint64_t>(n_features)), stored_of_local_(stored_of_local), sorter_(n_features) {}
+  RowReorderer(const CsrInput& input, std::span<const LayerInput> layers, std::int64_t n_features,
+               std::span<const std::uint32_t> stored_of_local, std::int64_t origin, std::uint32_t* stored)
+      : input_(input),
+        layers_(layers),
+        n_features_(static_cast<std::uint64_t>(n_features)),
+        stored_of_local_(stored_of_local),
+        origin_(origin),
+        stored_(stored),
+        sorter_(n_features),
+        values_(layers.size()),
+        value_scratch_(layers.size()) {}
 
-  template <class Index>
-  void reorder(const CsrInput& input, std::span<const LayerInput> layers, std::size_t row, std::int64_t origin,
-               std::uint32_t* stored) {
-    const std::int64_t begin = input.indptr[row];
-    const auto n = static_cast<std::size_t>(input.indptr[row + 1] - begin);
-    const auto at = static_cast<std::size_t>(begin - origin);
-    const auto* const indices = reinterpret_cast<const Index*>(input.indices) + begin;
-    std::uint32_t* const columns = stored + at;
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto local = static_cast<std::uint64_t>(indices[i]);
-      if (local >= n_features_) [[unlikely]]
-        fail<InvalidArgument>("row {}: entry {} has feature {}, outside [0, {})", row, i, indices[i], n_features_);
-      columns[i] = stored_of_local_.empty() ? static_cast<std::uint32_t>(local) : stored_of_local_[local];
-    }
-    if (layers.size() == 1) {
-      const LayerInput& layer = layers[0];
-      std::byte* const values = copy_values(layer, begin, at, n);
-      sorter_.sort({columns, n}, values, layer.value_bytes);
-      return;
-    }
-    // Several layers share one order: sort positions, then place each layer's values.
-    positions_.resize(n);
-    std::iota(positions_.begin(), positions_.end(), 0U);
-    sorter_.sort({columns, n}, reinterpret_cast<std::byte*>(positions_.data()), sizeof(std::uint32_t));
-    for (const LayerInput& layer : layers) {
-      const std::byte* const from = layer.values + static_cast<std::size_t>(begin) * layer.value_bytes;
-      std::byte* const to = layer.reordered + at * layer.value_bytes;
-      for (std::size_t i = 0; i < n; ++i)
-        std::memcpy(to + i * layer.value_bytes, from + positions_[i] * layer.value_bytes, layer.value_bytes);
+  // Rows [first, last), read in pieces.
+  void reorder(std::size_t first, std::size_t last) {
+    const std::span<const std::int64_t> indptr = input_.indptr;
+    while (first < last) {
+      std::size_t end = first + 1;
+      while (end < last && indptr[end + 1] - indptr[first] <= static_cast<std::int64_t>(EntryArray::kPieceElements))
+        ++end;
+      reorder_piece(first, end);
+      first = end;
     }
   }
 
  private:
-  static std::byte* copy_values(const LayerInput& layer, std::int64_t begin, std::size_t at, std::size_t n) {
-    std::byte* const to = layer.reordered + at * layer.value_bytes;
-    std::copy_n(layer.values + static_cast<std::size_t>(begin) * layer.value_bytes, n * layer.value_bytes, to);
-    return to;
+  void reorder_piece(std::size_t first, std::size_t last) {
+    const auto begin = static_cast<std::uint64_t>(input_.indptr[first]);
+    const auto end = static_cast<std::uint64_t>(input_.indptr[last]);
+    const std::byte* const indices = input_.indices.read(begin, end, index_scratch_);
+    for (std::size_t i = 0; i < layers_.size(); ++i) values_[i] = layers_[i].values.read(begin, end, value_scratch_[i]);
+    switch (input_.indices.dtype()) {
+      case DataType::kInt32:
+        return reorder_rows_of<std::int32_t>(indices, first, last);
+      case DataType::kUint32:
+        return reorder_rows_of<std::uint32_t>(indices, first, last);
+      case DataType::kInt64:
+        return reorder_rows_of<std::int64_t>(indices, first, last);
+      case DataType::kUint64:
+        return reorder_rows_of<std::uint64_t>(indices, first, last);
+      default:
+        fail<InvalidArgument>("indices of 32- or 64-bit integers expected, {} found", name(input_.indices.dtype()));
+    }
   }
 
+  // `indices` and values_ begin with row `first`.
+  template <class Index>
+  void reorder_rows_of(const std::byte* indices, std::size_t first, std::size_t last) {
+    for (std::size_t row = first; row < last; ++row) {
+      const auto in = static_cast<std::size_t>(input_.indptr[row] - input_.indptr[first]);
+      const auto out = static_cast<std::size_t>(input_.indptr[row] - origin_);
+      const auto n = static_cast<std::size_t>(input_.indptr[row + 1] - input_.indptr[row]);
+      renumber<Index>({reinterpret_cast<const Index*>(indices) + in, n}, row);
+      place_row(in, out, n);
+    }
+  }
+
+  template <class Index>
+  void renumber(std::span<const Index> indices, std::size_t row) {
+    if (columns_.size() < indices.size()) columns_.resize(indices.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const auto local = static_cast<std::uint64_t>(indices[i]);
+      if (local >= n_features_) [[unlikely]]
+        fail<InvalidArgument>("row {}: entry {} has feature {}, outside [0, {})", row, i, indices[i], n_features_);
+      columns_[i] = stored_of_local_.empty() ? static_cast<std::uint32_t>(local) : stored_of_local_[local];
+    }
+  }
+
+  // columns_ and the values at `in` become the row at `out`.
+  void place_row(std::size_t in, std::size_t out, std::size_t n) {
+    const std::span<const std::uint32_t> columns(columns_.data(), n);
+    const bool sorted = std::is_sorted(columns.begin(), columns.end());
+    const auto places = sorted ? std::span<const std::uint32_t>() : sorter_.places_of(columns);
+    if (sorted)
+      std::copy(columns.begin(), columns.end(), stored_ + out);
+    else
+      for (std::size_t i = 0; i < n; ++i) stored_[out + places[i]] = columns[i];
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const std::size_t value_bytes = layers_[i].values.element_bytes();
+      const std::byte* const from = values_[i] + in * value_bytes;
+      std::byte* const to = layers_[i].reordered + out * value_bytes;
+      if (sorted)
+        std::copy_n(from, n * value_bytes, to);
+      else
+        place_values(places, from, value_bytes, to);
+    }
+  }
+
+  const CsrInput& input_;
+  std::span<const LayerInput> layers_;
   std::uint64_t n_features_;
   std::span<const std::uint32_t> stored_of_local_;
+  std::int64_t origin_;
+  std::uint32_t* stored_;
   RowSorter sorter_;
-  std::vector<std::uint32_t> positions_;
+  std::vector<std::uint32_t> columns_;
+  RawBuffer index_scratch_;
+  std::vector<const std::byte*> values_;
+  std::vector<RawBuffer> value_scratch_;
 };
 
 }  // namespace
@@ -97,26 +148,9 @@ void reorder_rows(const CsrInput& input, std::span<const LayerInput> layers, std
   const std::int64_t origin = input.indptr[first_row];
   const std::size_t n_tasks = (last_row - first_row + kTaskRows - 1) / kTaskRows;
   parallel_for(Runtime::cpu(), n_tasks, [&](std::size_t task) {
-    RowReorderer reorderer(n_features, stored_of_local);
-    const std::size_t end = std::min(last_row, first_row + (task + 1) * kTaskRows);
-    for (std::size_t row = first_row + task * kTaskRows; row < end; ++row) {
-      switch (input.index_dtype) {
-        case DataType::kInt32:
-          reorderer.reorder<std::int32_t>(input, layers, row, origin, stored);
-          break;
-        case DataType::kUint32:
-          reorderer.reorder<std::uint32_t>(input, layers, row, origin, stored);
-          break;
-        case DataType::kInt64:
-          reorderer.reorder<std::int64_t>(input, layers, row, origin, stored);
-          break;
-        case DataType::kUint64:
-          reorderer.reorder<std::uint64_t>(input, layers, row, origin, stored);
-          break;
-        default:
-          fail<InvalidArgument>("indices of 32- or 64-bit integers expected, {} found", name(input.index_dtype));
-      }
-    }
+    RowReorderer reorderer(input, layers, n_features, stored_of_local, origin, stored);
+    const std::size_t begin = first_row + task * kTaskRows;
+    reorderer.reorder(begin, std::min(last_row, begin + kTaskRows));
   });
 }
 

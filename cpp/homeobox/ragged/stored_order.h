@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "homeobox/base/data_type.h"
+#include "homeobox/ragged/entry_array.h"
 
 namespace hox::ragged {
 
@@ -21,13 +21,11 @@ std::vector<std::uint32_t> invert_order(std::span<const std::uint32_t> order);
 // A CSR matrix as a user holds it: 32- or 64-bit integer indices, any number of value arrays alongside.
 struct CsrInput {
   std::span<const std::int64_t> indptr;
-  DataType index_dtype;
-  const std::byte* indices;
+  EntryArray indices;
 };
 struct LayerInput {
-  const std::byte* values;
-  std::size_t value_bytes;  // per element: 1, 2, 4 or 8
-  std::byte* reordered;     // as many elements
+  EntryArray values;
+  std::byte* reordered;  // as many elements
 };
 
 // Writes each row of rows [first_row, last_row) with features renumbered by `stored_of_local` (as they are when empty)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.commit import write_dataset
-from homeobox.ingest.dataset_plan import FeatureOrder, IngestOptions, check_request, check_writable, plan_dataset
+from homeobox.ingest.dataset_plan import (
+    FeatureOrder,
+    IngestOptions,
+    check_request,
+    check_writable,
+    plan_dataset,
+    wants_cell_names,
+)
 from homeobox.ingest.encoding import Codec
 from homeobox.ingest.feature_uids import with_feature_uids
 from homeobox.ingest.scratch import scratch_directory
@@ -142,7 +149,10 @@ def add_from_anndata(
     check_request(catalog, feature_space, list(wanted), dataset_record)
     with open_source(adata, reading) as opened:
         whole_rows = get_spec(feature_space).pointer_kind is PointerKind.DENSE
-        found = select_feature_type(read_dataset(opened, list(wanted.values()), whole_rows), feature_type)
+        # Further columns of obs are joined by the names of cells.
+        cell_names = obs is not None or wants_cell_names(catalog)
+        dataset = read_dataset(opened, list(wanted.values()), whole_rows, cell_names)
+        found = select_feature_type(dataset, feature_type)
         described = SourceDataset(
             found.name,
             found.matrix,

@@ -20,6 +20,7 @@ from homeobox.ingest.sparse_writer import SparsePlan, plan_sparse
 from homeobox.ingest.survey import check_counts, survey_rows
 from homeobox.schema import (
     AUTO_FIELDS,
+    ColumnInfo,
     DatasetRecord,
     HoxBaseSchema,
     PointerField,
@@ -202,6 +203,11 @@ def obs_fields(catalog: Catalog) -> list[pa.Field]:
         for field in catalog.cells_schema
         if field.name not in AUTO_FIELDS and field.name not in catalog.pointer_fields
     ]
+
+
+def wants_cell_names(catalog: Catalog) -> bool:
+    """Whether a column of the cell table takes the index of obs."""
+    return any(ColumnInfo.of_metadata(field.metadata).obs_names for field in obs_fields(catalog))
 
 
 def _plan_arrays(

@@ -91,8 +91,8 @@ def write_sparse(
         plan.feature_order,
     )
     try:
-        for block in matrix.blocks():
-            writer.append(block.indptr, block.wide_indices, list(block.layers))
+        for block in matrix.entry_blocks():
+            writer.append(block.indptr, block.indices, list(block.layers))
             on_rows(block.n_rows)
         objects: list[WrittenObject] = list(writer.finish())
     except BaseException:

@@ -28,17 +28,15 @@ def survey_rows(matrix: CsrSource, layers: Sequence[str], whole_counts: bool = T
     # Beside the first layer only counts have anything to be looked for.
     looked_at = sorted({0, *(i for i, layer in enumerate(layers) if layer == "counts")})
     summaries = {i: _core.CsrSummary(matrix.shape[1]) for i in looked_at}
-    for block in matrix.blocks():
-        columns = block.wide_indices[block.entries]
+    for block in matrix.entry_blocks():
         for i, summary in summaries.items():
-            values = block.layers[i][block.entries]
             try:
-                summary.add(columns, values)
+                summary.add(block.indices, block.layers[i], int(block.indptr[0]), int(block.indptr[-1]))
             except InvalidArgumentError:
-                check_columns(columns, matrix.shape[1], matrix.name)  # tells which matrix it is
+                check_columns(block.read().indices, matrix.shape[1], matrix.name)  # tells which matrix it is
                 raise
             if layers[i] == "counts" and _is_suspicious(summary, whole_counts):
-                check_counts(values, matrix.name, whole_counts)
+                check_counts(block.read().layers[i], matrix.name, whole_counts)
     return summaries[0].totals
 
 

@@ -36,6 +36,9 @@ class H5adSource(OpenedSource):
     def obs(self) -> pd.DataFrame:
         return read_frame(self._file, "obs", self.name)
 
+    def unnamed_obs(self) -> pd.DataFrame:
+        return read_frame(self._file, "obs", self.name, names=False)
+
     def var(self, place: str) -> pd.DataFrame:
         key = "var"
         if place == "raw/X":

@@ -9,12 +9,11 @@ not mapped: a map of a file that is cut short kills the process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from homeobox import _core
 from homeobox.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -35,14 +34,12 @@ class Hdf5Array:
         self._name = name
         self._buffers = [np.empty(0, dtype=self.dtype) for _ in range(2)]
         plain = _plain_chunks(dataset)
-        self._is_plain = plain is not None
+        self._layout: _core.FileLayout | None = None
         if plain is not None:
-            self._chunk_elements, self._offsets = plain
-            end = int(self._offsets.max()) + self._last_chunk_bytes()
-            with self._descriptor() as descriptor:
-                n_bytes = os.fstat(descriptor).st_size
-            if n_bytes < end:
-                raise self._cut_short(n_bytes, end)
+            chunk_elements, offsets = plain
+            native = self.dtype.newbyteorder("=")  # what is read is not interpreted
+            self._layout = _core.FileLayout(name, native.name, len(self), chunk_elements, offsets)
+            self._check_length(offsets, chunk_elements)
 
     def __len__(self) -> int:
         return int(self._dataset.shape[0])
@@ -56,10 +53,25 @@ class Hdf5Array:
         """Whether the chunks pass through filters."""
         return bool(self._dataset.id.get_create_plist().get_nfilters())
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes lie in the file as they are, so that the array can be opened."""
+        return self._layout is not None
+
+    def open(self) -> _core.FileArray:
+        """The array in the file that HDF5 has open, whatever becomes of its name; of plain arrays. In the byte order
+        of the file."""
+        assert self._layout is not None
+        try:
+            descriptor = self._dataset.file.id.get_vfd_handle()
+        except (ValueError, RuntimeError) as error:
+            raise InvalidArgumentError(f"{self._name}: the file cannot be read, was it closed? {error}") from error
+        return self._layout.open(descriptor)
+
     def read(self, begin: int, end: int, slot: int = 0) -> np.ndarray:
         """Elements ``[begin, end)`` in the byte order of the file; valid until the next call for the same slot of 0
         and 1."""
-        if not self._is_plain:
+        if not self.is_plain:
             try:
                 return np.asarray(self._dataset[begin:end])
             except OSError as error:
@@ -72,70 +84,24 @@ class Hdf5Array:
             room = min(len(self), 1 << (n_elements - 1).bit_length())
             self._buffers[slot] = np.empty(room, dtype=self.dtype)
         values = self._buffers[slot][:n_elements]  # memory in use, which need not be cleared by the kernel again
-        done = 0
-        with self._descriptor() as descriptor:
-            for offset, n_together in self._pieces(begin, end):
-                self._fill(values[done : done + n_together].view(np.uint8), descriptor, offset)
-                done += n_together
+        self.open().read_into(begin, values.view(self.dtype.newbyteorder("=")))
         return values
 
-    def _fill(self, place: np.ndarray, descriptor: int, offset: int) -> None:
-        done = 0
-        while done < len(place):
-            n_bytes = os.preadv(descriptor, [place[done:].data], offset + done)
-            if n_bytes == 0:
-                raise self._cut_short(offset + done, offset + len(place))
-            done += n_bytes
-
-    @contextmanager
-    def _descriptor(self) -> Iterator[int]:
-        """Of the file that HDF5 has open; a copy, so that closing the file meanwhile gives its number to no other."""
-        try:
-            descriptor = os.dup(self._dataset.file.id.get_vfd_handle())
-        except (ValueError, RuntimeError, OSError) as error:
-            raise InvalidArgumentError(f"{self._name}: the file cannot be read, was it closed? {error}") from error
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def _pieces(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
-        """Offset in the file and number of elements of what lies together there."""
-        at, item = begin, self.dtype.itemsize
-        while at < end:
-            chunk = at // self._chunk_elements
-            last = chunk
-            while (last + 1) * self._chunk_elements < end and self._adjoin(last):
-                last += 1
-            stop = min(end, (last + 1) * self._chunk_elements)
-            yield int(self._offsets[chunk]) + (at - chunk * self._chunk_elements) * item, stop - at
-            at = stop
-
-    def _adjoin(self, chunk: int) -> bool:
-        bytes_of_chunk = self._chunk_elements * self.dtype.itemsize
-        return bool(self._offsets[chunk + 1] == self._offsets[chunk] + bytes_of_chunk)
-
-    def _last_chunk_bytes(self) -> int:
-        """Of the chunk that lies last in the file, as far as the array uses it."""
-        chunk = int(np.argmax(self._offsets))
-        return min(self._chunk_elements, len(self) - chunk * self._chunk_elements) * self.dtype.itemsize
-
-    def _cut_short(self, found: int, expected: int) -> InvalidArgumentError:
-        return InvalidArgumentError(
-            f"{self._name}: the file ends at byte {found}, but the array goes on to byte {expected}"
-        )
+    def _check_length(self, offsets: np.ndarray, chunk_elements: int) -> None:
+        last = int(np.argmax(offsets))
+        n_elements = min(chunk_elements, len(self) - last * chunk_elements)
+        end = int(offsets[last]) + n_elements * self.dtype.itemsize
+        n_bytes = os.fstat(self._dataset.file.id.get_vfd_handle()).st_size
+        if n_bytes < end:
+            raise InvalidArgumentError(
+                f"{self._name}: the file ends at byte {n_bytes}, but the array goes on to byte {end}"
+            )
 
 
 def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
     """Elements of a chunk and the place of each chunk in the file; None where HDF5 has to interpret the bytes."""
     file, identifier = dataset.file, dataset.id
-    if (
-        not hasattr(os, "preadv")
-        or file.driver != "sec2"
-        or file.userblock_size
-        or file.mode != "r"
-        or not len(dataset)
-    ):
+    if file.driver != "sec2" or file.userblock_size or file.mode != "r" or not len(dataset):
         return None
     if dataset.dtype.kind not in "iuf" or dataset.id.get_create_plist().get_nfilters() or dataset.external:
         return None
@@ -143,7 +109,7 @@ def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
         return None
     if dataset.chunks is None:
         offset = identifier.get_offset()
-        return None if offset is None else (len(dataset), np.array([offset]))
+        return None if offset is None else (len(dataset), np.array([offset], dtype=np.int64))
     if not hasattr(identifier, "chunk_iter"):  # HDF5 before 1.12.3
         return None
     (chunk_elements,), n_elements = dataset.chunks, len(dataset)

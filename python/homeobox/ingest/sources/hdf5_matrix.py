@@ -12,6 +12,7 @@ from homeobox.ingest.sources.columns_as_rows import ColumnsAsRows
 from homeobox.ingest.sources.hdf5_array import Hdf5Array
 from homeobox.ingest.sources.matrix import (
     CsrBlock,
+    CsrEntries,
     CsrSource,
     DenseSource,
     check_row_bounds,
@@ -26,6 +27,10 @@ from homeobox.ingest.sources.remembered_rows import RememberedRows
 
 if TYPE_CHECKING:
     import h5py
+
+
+# Entries that the core takes from a file at a time, a few of them in memory: so seldom is progress reported.
+_FILE_BLOCK_ELEMENTS = 1 << 22
 
 
 class Hdf5Rows(CsrSource):
@@ -51,6 +56,26 @@ class Hdf5Rows(CsrSource):
     def blocks(self) -> Iterator[CsrBlock]:
         for begin, end, indices, data in read_ahead(self._read, row_ranges(self.indptr, self._block_elements)):
             yield CsrBlock(self.indptr[begin : end + 1] - self.indptr[begin], indices, (data,))
+
+    def entry_blocks(self) -> Iterator[CsrEntries]:
+        if not self._fits_the_core():
+            yield from super().entry_blocks()
+            return
+        indices, data = self._indices.open(), self._data.open()
+        n_entries = self.n_entries
+        for begin, end in row_ranges(self.indptr, _FILE_BLOCK_ELEMENTS):
+            # The kernel fetches the next block while this one is worked on.
+            following = int(self.indptr[end])
+            for array in (indices, data):
+                array.prefetch(following, min(following + _FILE_BLOCK_ELEMENTS, n_entries))
+            yield CsrEntries(self.indptr[begin : end + 1], indices, (data,))
+
+    def _fits_the_core(self) -> bool:
+        """Whether both arrays lie in the file as the core takes them."""
+        if not (self._indices.is_plain and self._data.is_plain):
+            return False
+        columns, values = self._indices.dtype, self._data.dtype
+        return columns.isnative and columns.kind in "iu" and columns.itemsize >= 4 and values == self.dtype
 
     def _read(self, rows: tuple[int, int], slot: int) -> tuple[int, int, np.ndarray, np.ndarray]:
         begin, end = rows

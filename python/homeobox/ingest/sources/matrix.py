@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homeobox import _core
 from homeobox.errors import InvalidArgumentError
 
 #: Elements handled at once where the budget does not ask for less; bounds the temporaries to some 50 MB.
@@ -49,6 +50,36 @@ class CsrBlock:
     def wide_indices(self) -> np.ndarray:
         """`indices` in 32 or 64 bits, which is what the core takes."""
         return self.indices if self.indices.dtype.itemsize >= 4 else self.indices.astype(np.uint32)
+
+
+@dataclass(frozen=True)
+class CsrEntries:
+    """A :class:`CsrBlock` whose arrays may still be in a file. Indices have 32 or 64 bits.
+
+    A block stays valid until the next one is asked for.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray | _core.FileArray
+    layers: tuple[np.ndarray | _core.FileArray, ...]
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1
+
+    def read(self) -> CsrBlock:
+        """The arrays in memory, of these entries alone."""
+        begin, end = int(self.indptr[0]), int(self.indptr[-1])
+        arrays = (_read(array, begin, end) for array in (self.indices, *self.layers))
+        return CsrBlock(self.indptr - self.indptr[0], next(arrays), tuple(arrays))
+
+
+def _read(array: np.ndarray | _core.FileArray, begin: int, end: int) -> np.ndarray:
+    if isinstance(array, np.ndarray):
+        return array[begin:end]
+    values = np.empty(end - begin, dtype=array.dtype)
+    array.read_into(begin, values)
+    return values
 
 
 class MatrixSource(ABC):
@@ -93,6 +124,11 @@ class CsrSource(MatrixSource):
     @abstractmethod
     def blocks(self) -> Iterator[CsrBlock]:
         """All rows in order. A block stays valid until the next one is asked for."""
+
+    def entry_blocks(self) -> Iterator[CsrEntries]:
+        """The same rows for the core, which reads what lies in a file itself, on all threads."""
+        for block in self.blocks():
+            yield CsrEntries(block.indptr, block.wide_indices, block.layers)
 
 
 class DenseSource(MatrixSource):

@@ -55,6 +55,10 @@ class OpenedSource(ABC):
     @abstractmethod
     def obs(self) -> pd.DataFrame: ...
 
+    def unnamed_obs(self) -> pd.DataFrame:
+        """`obs` for those who need no names of cells, which some files give one by one; rows may be numbered."""
+        return self.obs()
+
     @abstractmethod
     def var(self, place: str) -> pd.DataFrame:
         """The features of a matrix, which those of raw have of their own."""
@@ -74,13 +78,17 @@ class OpenedSource(ABC):
         self.close()
 
 
-def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) -> SourceDataset:
+def read_dataset(
+    source: OpenedSource, places: Sequence[str], whole_rows: bool, cell_names: bool = True
+) -> SourceDataset:
     """The matrices of `places` as the layers of one, with obs and var.
 
     Parameters
     ----------
     whole_rows
         What is sparse is given as dense, so that layers need not have their entries at the same places.
+    cell_names
+        Whether the names of cells, the index of obs, are needed.
 
     Raises
     ------
@@ -93,7 +101,8 @@ def read_dataset(source: OpenedSource, places: Sequence[str], whole_rows: bool) 
     for place in named:
         if place not in found:
             raise InvalidArgumentError(f"{source.name} has no matrix '{place}', it has {found}")
-    obs, var = source.obs(), source.var(named[0])  # cheaper to find wrong than a matrix
+    obs = source.obs() if cell_names else source.unnamed_obs()
+    var = source.var(named[0])  # cheaper to find wrong than a matrix
     for place in named[1:]:
         _check_same_features(source, named[0], var.index, place)
     matrices = [source.matrix(place) for place in named]

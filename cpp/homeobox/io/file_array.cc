@@ -1,0 +1,89 @@
+#include "homeobox/io/file_array.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "homeobox/base/error.h"
+
+namespace hox {
+namespace {
+
+int duplicate(int descriptor, const std::string& name) {
+  const int copy = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) file_system::fail_on(name, "duplicate the descriptor", errno);
+  return copy;
+}
+
+// Past this no file can reach, and sums of offset and size stay within an off_t.
+constexpr std::uint64_t kMaxOffset = std::numeric_limits<std::int64_t>::max() / 2;
+
+void check(const FileArray::Layout& layout) {
+  const std::uint64_t bytes = element_bytes(layout.dtype);
+  if (layout.chunk_elements == 0 || layout.chunk_elements > kMaxOffset / bytes)
+    fail<InvalidArgument>("{}: chunks of {} elements", layout.name, layout.chunk_elements);
+  const std::uint64_t n_chunks =
+      layout.n_elements / layout.chunk_elements + (layout.n_elements % layout.chunk_elements != 0 ? 1 : 0);
+  if (layout.offsets.size() != n_chunks)
+    fail<InvalidArgument>("{}: places of {} chunks expected, found {}", layout.name, n_chunks, layout.offsets.size());
+  for (const std::uint64_t offset : layout.offsets)
+    if (offset > kMaxOffset) fail<InvalidArgument>("{}: a chunk at byte {} of a file", layout.name, offset);
+}
+
+}  // namespace
+
+FileArray::FileArray(int descriptor, std::shared_ptr<const Layout> layout)
+    : file_(duplicate(descriptor, layout->name)), layout_(std::move(layout)) {
+  check(*layout_);
+}
+
+template <class Visit>
+void FileArray::for_pieces(std::uint64_t begin, std::uint64_t end, Visit visit) const {
+  const std::uint64_t bytes = element_bytes(layout_->dtype);
+  const std::uint64_t chunk_elements = layout_->chunk_elements;
+  const std::vector<std::uint64_t>& offsets = layout_->offsets;
+  for (std::uint64_t at = begin; at < end;) {
+    const std::uint64_t first = at / chunk_elements;
+    std::uint64_t last = first;
+    while ((last + 1) * chunk_elements < end && offsets[last + 1] == offsets[last] + chunk_elements * bytes) ++last;
+    const std::uint64_t stop = std::min(end, (last + 1) * chunk_elements);
+    visit(offsets[first] + (at - first * chunk_elements) * bytes, (stop - at) * bytes);
+    at = stop;
+  }
+}
+
+void FileArray::read(std::uint64_t begin, std::span<std::byte> out) const {
+  const std::uint64_t n = out.size() / element_bytes(layout_->dtype);
+  if (begin > layout_->n_elements || n > layout_->n_elements - begin)
+    fail<InvalidArgument>("{}: elements [{}, {}) of {}", layout_->name, begin, begin + n, layout_->n_elements);
+  for_pieces(begin, begin + n, [&](std::uint64_t offset, std::uint64_t n_bytes) {
+    const std::uint64_t end = offset + n_bytes;
+    while (offset < end) {
+      const ssize_t done = ::pread(file_.descriptor(), out.data(), end - offset, static_cast<off_t>(offset));
+      if (done < 0) {
+        if (errno == EINTR) continue;
+        file_system::fail_on(layout_->name, "read", errno);
+      }
+      if (done == 0)
+        fail<InvalidArgument>("{}: the file ends at byte {}, but the array goes on to byte {}", layout_->name, offset,
+                              end);
+      out = out.subspan(static_cast<std::size_t>(done));
+      offset += static_cast<std::uint64_t>(done);
+    }
+  });
+}
+
+void FileArray::prefetch(std::uint64_t begin, std::uint64_t end) const {
+  for_pieces(std::min(begin, layout_->n_elements), std::min(end, layout_->n_elements),
+             [&](std::uint64_t offset, std::uint64_t n_bytes) {
+               // Only a hint: what it answers changes nothing.
+               ::posix_fadvise(file_.descriptor(), static_cast<off_t>(offset), static_cast<off_t>(n_bytes),
+                               POSIX_FADV_WILLNEED);
+             });
+}
+
+}  // namespace hox
