@@ -413,7 +413,8 @@ class RaggedAtlas:
         AnnData or None
             `X` is the required layer, the others are in `layers`. obs has the columns in which the dataset has values,
             called as in its source; its index is the column that keeps the obs_names, else the cells' uids. var has
-            the registry's columns and ``global_feature_uid``; ``uns["homeobox"]`` the dataset's row.
+            the registry's columns and ``global_feature_uid``, its index is the column that keeps the var_names, else
+            the uids; ``uns["homeobox"]`` the dataset's row.
 
         Raises
         ------

@@ -187,3 +187,23 @@ def test_a_dataset_whose_ingest_did_not_finish_is_not_there(tmp_path):
     atlas.catalog.datasets.add(hox.DatasetRecord(zarr_group="half", feature_space="gene_expression", n_cells=3))
     with pytest.raises(hox.NotFoundError, match="no dataset has the zarr group or uid 'half'"):
         checked_out(atlas, tmp_path).export_h5ad("half")
+
+
+def test_names_of_features_come_back_beside_their_uids(tmp_path):
+    var = pd.DataFrame({"gene_ids": ["E1", "E2", "E3"]}, index=["TP53", "MYC", "MYC"])  # symbols may repeat
+    adata = anndata.AnnData(sp.csr_matrix(np.eye(3, dtype=np.float32)), var=var)
+    feature = hox.FeatureBaseSchema.from_var(var, uid="gene_ids", var_names="symbol")
+    schema = hox.HoxBaseSchema.from_anndata(adata, obs_names="barcode")
+    spaces = {"gene_expression": feature}
+    folder = tmp_path / "atlas"
+    writable = hox.create_or_open_atlas(folder, "cells", schema, "datasets", hox.DatasetRecord, registry_schemas=spaces)
+    writable.register_features("gene_expression", feature.features_from_var(var))
+    record = hox.DatasetRecord(zarr_group="g", feature_space="gene_expression", n_cells=3)
+    options = {"feature_space": "gene_expression", "zarr_layer": "counts", "feature_uids": "gene_ids"}
+    hox.add_from_anndata(writable, adata, dataset_record=record, **options)
+    snapshot = checked_out(writable, folder)
+    assert snapshot.query().to_anndata().var["symbol"].to_dict() == {"E1": "TP53", "E2": "MYC", "E3": "MYC"}
+    found = snapshot.export_h5ad("g")
+    assert found.var_names.tolist() == ["TP53", "MYC", "MYC"]
+    assert found.var["global_feature_uid"].tolist() == ["E1", "E2", "E3"]
+    assert "symbol" not in found.var

@@ -172,12 +172,23 @@ def test_features():
     by_name = hox.FeatureBaseSchema.from_var(var)
     assert [feature.uid for feature in by_name.features_from_var(var)] == ["a", "b", "c"]
     assert by_name.features_from_var(var)[0].gene_ids == "E1"
+    both = hox.FeatureBaseSchema.from_var(var, uid="gene_ids", var_names="symbol")
+    assert [(feature.uid, feature.symbol) for feature in both.features_from_var(var)][:2] == [("E1", "a"), ("E2", "b")]
+    again = var.assign(symbol=["a", "b", "c"])
+    assert both.features_from_var(again) == both.features_from_var(var)
+    assert list(hox.FeatureBaseSchema.from_var(again, uid="gene_ids", var_names="symbol").model_fields) == list(
+        both.model_fields
+    )
 
 
 def test_features_that_cannot_be():
     var = pd.DataFrame({"gene_ids": ["E1", None]}, index=["a", "b"])
     with pytest.raises(InvalidArgumentError, match="var has no column 'ids'"):
         hox.FeatureBaseSchema.from_var(var, uid="ids")
+    with pytest.raises(InvalidArgumentError, match="var_names='gene_ids': var has a column of this name whose values"):
+        hox.FeatureBaseSchema.from_var(var, var_names="gene_ids")
+    with pytest.raises(InvalidArgumentError, match="var_names='uid': FeatureBaseSchema has a column of this name"):
+        hox.FeatureBaseSchema.from_var(var, var_names="uid")
     with pytest.raises(InvalidArgumentError, match="uids of features must be text"):
         hox.FeatureBaseSchema.from_var(var, uid="gene_ids").features_from_var(var)
 

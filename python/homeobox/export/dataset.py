@@ -86,7 +86,7 @@ class StoredDataset:
         """Columns that have a value, called as in the source; the index is its obs_names, else the uids."""
         table = self._described()
         frame = obs_frame(table)
-        names = next((f.name for f in table.schema if ColumnInfo.of_metadata(f.metadata).obs_names), None)
+        names = _names_column(table.schema)
         if names is not None and not table[names].null_count:
             frame.index = frame.pop(names).to_numpy(dtype=object)
         return frame.rename(columns=_source_names(table.schema))
@@ -111,8 +111,12 @@ class StoredDataset:
         """Rows of the registry, called as in the source, and its vectors; `global_feature_uid` for another ingest."""
         registry = self.catalog.registry(self.spec.feature_space)
         frames = VarFrame(registry.arrow())
-        frame = frames.take(self._features).rename(columns=_source_names(registry.table.schema))
+        frame = frames.take(self._features)
         frame["global_feature_uid"] = frame.index.to_numpy()
+        names = _names_column(registry.table.schema)
+        if names is not None and not frame[names].isna().any():
+            frame.index = frame.pop(names).to_numpy(dtype=object)
+        frame = frame.rename(columns=_source_names(registry.table.schema))
         return frame, frames.take_vectors(self._features)
 
     def uns(self) -> dict[str, Any]:
@@ -193,6 +197,11 @@ def find_dataset(catalog: Catalog, dataset: str) -> StoredDataset:
     if not spec.is_matrix:
         raise UnsupportedError(f"feature space '{spec.feature_space}' is not a cells x features matrix")
     return StoredDataset(catalog, found[0], spec)
+
+
+def _names_column(schema: pa.Schema) -> str | None:
+    """The column that keeps the names of the rows."""
+    return next((field.name for field in schema if ColumnInfo.of_metadata(field.metadata).obs_names), None)
 
 
 def _source_names(schema: pa.Schema) -> dict[str, str]:

@@ -167,7 +167,14 @@ class FeatureBaseSchema(BaseModel):
     global_index: int | None = None
 
     @classmethod
-    def from_var(cls, var: pd.DataFrame, uid: str | None = None, name: str = "FeatureSchema") -> type[Self]:
+    def from_var(
+        cls,
+        var: pd.DataFrame,
+        uid: str | None = None,
+        name: str = "FeatureSchema",
+        *,
+        var_names: str | None = None,
+    ) -> type[Self]:
         """Derive a schema class whose fields are the columns of `var`.
 
         Parameters
@@ -178,6 +185,8 @@ class FeatureBaseSchema(BaseModel):
             Column that identifies a feature, the same in every dataset, such as an Ensembl id. Default: the index.
         name : str
             Of the new class.
+        var_names : str, optional
+            Column that takes the names of the rows, such as gene symbols where `uid` is an Ensembl id.
 
         Returns
         -------
@@ -187,20 +196,27 @@ class FeatureBaseSchema(BaseModel):
         Raises
         ------
         InvalidArgumentError
-            There is no column `uid`.
+            There is no column `uid`, or `var_names` is the name of a column with other values.
 
         Examples
         --------
-        >>> Gene = FeatureBaseSchema.from_var(adata.var, uid="gene_ids")  # doctest: +SKIP
+        >>> Gene = FeatureBaseSchema.from_var(adata.var, uid="gene_ids", var_names="symbol")  # doctest: +SKIP
         >>> atlas.register_features("gene_expression", Gene.features_from_var(adata.var))  # doctest: +SKIP
         """
         if uid is not None and uid not in var.columns:
             raise InvalidArgumentError(f"var has no column '{uid}', it has {list(var.columns)}")
-        names = NameTable(cls)
+        if var_names is not None and var_names in cls.model_fields:
+            raise InvalidArgumentError(f"var_names='{var_names}': {cls.__name__} has a column of this name")
+        if var_names in var.columns and var[var_names].astype(str).tolist() != var.index.astype(str).tolist():
+            raise InvalidArgumentError(
+                f"var_names='{var_names}': var has a column of this name whose values are not the names of its rows"
+            )
+        names = NameTable(cls, [] if var_names is None else [var_names])
         # The columns that an ingest or a query adds say nothing about the feature itself.
         own = [column for column in var.columns if column not in (uid, "uid", "global_index", "global_feature_uid")]
-        own = [column for column in own if column not in cls.model_fields]
-        fields = fields_of_frame(var[own], names, "var")
+        own = [column for column in own if column not in cls.model_fields and column != var_names]
+        fields = {} if var_names is None else {var_names: optional_field(str, obs_names=True)}
+        fields |= fields_of_frame(var[own], names, "var")
         if uid is not None:
             extra = ColumnInfo(source=uid).to_extra()
             fields = {"uid": (str, Field(default_factory=make_uid, json_schema_extra=extra)), **fields}
@@ -217,9 +233,9 @@ class FeatureBaseSchema(BaseModel):
         """
         columns: dict[str, list[Any]] = {}
         for name, info in cls.model_fields.items():
-            source = ColumnInfo.of_field(info).source
-            found = next((key for key in (source, name) if key is not None and key in var.columns), None)
-            if name == "uid" and found is None:
+            known = ColumnInfo.of_field(info)
+            found = next((key for key in (known.source, name) if key is not None and key in var.columns), None)
+            if (name == "uid" or known.obs_names) and found is None:
                 columns[name] = var.index.tolist()
             elif found is not None and name != "global_index":
                 columns[name] = plain_values(var[found])
