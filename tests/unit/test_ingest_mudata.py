@@ -146,6 +146,56 @@ def test_uids_from_another_column_and_a_backed_file(tmp_path, rng):
     assert_equals(checked_out(atlas, tmp_path / "atlas"), mdata)
 
 
+def analysed(mdata: mudata.MuData) -> tuple[mudata.MuData, dict[str, object]]:
+    """The same cells after an analysis: the genes' counts are a layer, those of the proteins are in raw."""
+    counts, mdata = mdata, mudata.MuData({name: mdata[name].copy() for name in PLACES})
+    mdata.obs["label"] = counts.obs["label"]
+    del mdata["prot"].obs["sex"]
+    rna, prot = mdata["rna"], mdata["prot"]
+    rna.layers["counts"] = rna.X.copy()
+    rna.X = rna.X.astype(np.float32).log1p()
+    prot.raw = prot
+    mdata.mod["prot"] = prot = prot[:, :2].copy()
+    prot.X = np.log1p(prot.X)
+    mdata.update()
+    places = {
+        "rna": ("gene_expression", {"log_normalized": "X", "counts": "layers/counts"}),
+        "prot": ("protein_abundance", {"counts": "raw"}),
+    }
+    return mdata, {"modalities": places}
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_each_modality_has_its_counts_where_its_analysis_left_them(tmp_path, rng, from_file):
+    atlas, counts = new_atlas(tmp_path / "atlas"), two_modalities(rng)
+    mdata, options = analysed(counts)
+    source = mdata
+    if from_file:
+        source = tmp_path / "analysed.h5mu"
+        mdata.write_h5mu(source)
+    assert hox.add_from_mudata(atlas, source, dataset_records=records(mdata), **options) == 6
+    snapshot = checked_out(atlas, tmp_path / "atlas")
+    assert_equals(snapshot, counts)
+    query = snapshot.query().feature_spaces("gene_expression").where("gene_expression.zarr_group != ''")
+    answer = query.layers("gene_expression", ["log_normalized"]).to_anndata()
+    cells = [f"cell{label[-1]}" for label in answer.obs["label"]]
+    np.testing.assert_array_equal(answer.X.toarray(), mdata["rna"][cells, answer.var_names].X.toarray())
+
+
+def test_layers_that_a_modality_lacks_or_that_are_no_counts_are_refused(tmp_path, rng):
+    atlas, (mdata, options) = new_atlas(tmp_path), analysed(two_modalities(rng))
+    rna, prot = options["modalities"].values()
+    for places, message in (
+        ({"rna": PLACES["rna"], "prot": prot}, r"modality 'rna': .*counts"),
+        ({"rna": rna, "prot": ("protein_abundance", {"counts": "layers/counts"})}, "modality 'prot': .*has no matrix"),
+        ({"rna": rna, "prot": ("protein_abundance", {})}, r"modalities\['prot'\] must be"),
+        ({"rna": rna, "prot": ("protein_abundance", {"counts": 3})}, r"modalities\['prot'\] must be"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=message):
+            hox.add_from_mudata(atlas, mdata, modalities=places, dataset_records=records(mdata))
+        assert atlas.catalog.store.list("cite/") == []
+
+
 def test_cells_without_any_of_the_modalities_are_left_out_with_a_warning(tmp_path, rng):
     atlas, mdata = new_atlas(tmp_path), two_modalities(rng)
     only = {"rna": PLACES["rna"]}

@@ -165,7 +165,7 @@ def add_from_anndata(
 
 
 def _wanted_layers(zarr_layer: str | None, source: str, layers: Mapping[str, str] | None) -> dict[str, str]:
-    """Stored layer -> its source. The features of a group follow the totals of the first, best of counts."""
+    """Stored layer -> its source."""
     if layers is None:
         if zarr_layer is None:
             raise InvalidArgumentError("zarr_layer is missing; it names the stored layer, such as 'counts'")
@@ -174,6 +174,11 @@ def _wanted_layers(zarr_layer: str | None, source: str, layers: Mapping[str, str
         raise InvalidArgumentError("layers names stored layers and their sources, so zarr_layer and source must not")
     if not layers:
         raise InvalidArgumentError("layers is empty, expected at least one stored layer and its source")
+    return in_stored_order(layers)
+
+
+def in_stored_order(layers: Mapping[str, str]) -> dict[str, str]:
+    """Stored layer -> its source, counts first: the features of a group follow the totals of its first layer."""
     return dict(sorted(layers.items(), key=lambda item: item[0] != "counts"))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from homeobox.errors import InvalidArgumentError, NotFoundError, UnsupportedError
-from homeobox.ingest.anndata import HasCatalog
+from homeobox.ingest.anndata import HasCatalog, in_stored_order
 from homeobox.ingest.commit import check_together, write_groups
 from homeobox.ingest.dataset_plan import (
     DatasetPlan,
@@ -40,7 +40,7 @@ def add_from_mudata(
     atlas: HasCatalog,
     mdata: mudata.MuData | str | os.PathLike[str],
     *,
-    modalities: Mapping[str, tuple[str, str]],
+    modalities: Mapping[str, tuple[str, str | Mapping[str, str]]],
     dataset_records: Mapping[str, DatasetRecord],
     codec: Codec = "bp128",
     feature_order: FeatureOrder = "expression",
@@ -57,9 +57,13 @@ def add_from_mudata(
     atlas : RaggedAtlas
         Writable, opened with its cell schema; the features of every modality must be registered.
     mdata : mudata.MuData or path of an .h5mu file
-        Modalities that share cells (``axis`` 0). Each has `X` and ``var["global_feature_uid"]``.
+        Modalities that share cells (``axis`` 0). Each has ``var["global_feature_uid"]``.
     modalities : mapping
-        Name in `mdata` -> (feature space, layer). Cells carry the dataset uid of the first one.
+        Name in `mdata` -> (feature space, layer), the layer being made of the modality's `X`; or, for another matrix or
+        several, (feature space, {layer: source}) with sources as of :func:`add_from_anndata`: "X", "raw" (which has
+        features of its own) and "layers/<name>". An analysed CITE-seq file may want
+        ``{"rna": ("gene_expression", {"counts": "layers/counts", "log_normalized": "X"}), "prot":
+        ("protein_abundance", {"counts": "raw"})}``. Cells carry the dataset uid of the first one.
     dataset_records : mapping
         Name in `mdata` -> its dataset row; `n_cells` is the number of cells of that modality.
     codec, feature_order, whole_counts
@@ -91,6 +95,7 @@ def add_from_mudata(
     """
     catalog = atlas.catalog
     cell_schema = check_writable(catalog)
+    wanted = {name: _space_and_layers(name, place) for name, place in modalities.items()}
     _check_names(modalities, dataset_records)
     check_together([dataset_records[name] for name in modalities])
     source = _read(mdata)
@@ -113,25 +118,23 @@ def add_from_mudata(
         _plan_modality(
             catalog,
             name,
-            _modality(source.mod[name], rows[name], frame, obsm, (feature_uids or {}).get(name)),
-            place,
+            _modality(source.mod[name], list(layers.values()), rows[name], frame, obsm, (feature_uids or {}).get(name)),
+            space,
+            list(layers),
             dataset_records[name],
             options,
         )
-        for name, place in modalities.items()
+        for name, (space, layers) in wanted.items()
     ]
     groups = [CellsOfGroup(MatrixGroup(plan), row) for plan, row in zip(plans, rows.values(), strict=True)]
     return write_groups(catalog, groups, obs, len(kept))
 
 
-def _check_names(modalities: Mapping[str, tuple[str, str]], records: Mapping[str, DatasetRecord]) -> None:
+def _check_names(modalities: Mapping[str, Any], records: Mapping[str, DatasetRecord]) -> None:
     if not modalities:
         raise InvalidArgumentError(
             "modalities is empty; name at least one, such as {'rna': ('gene_expression', 'counts')}"
         )
-    for name, place in modalities.items():
-        if not (isinstance(place, tuple | list) and len(place) == 2 and all(isinstance(text, str) for text in place)):
-            raise InvalidArgumentError(f"modalities['{name}'] must be (feature space, layer), found {place!r}")
     if set(modalities) != set(records):
         raise InvalidArgumentError(
             f"dataset_records must name the modalities {sorted(modalities)}, found {sorted(records)}"
@@ -141,6 +144,19 @@ def _check_names(modalities: Mapping[str, tuple[str, str]], records: Mapping[str
             raise InvalidArgumentError(
                 f"dataset_records['{name}'] must be a DatasetRecord, found {type(record).__name__}"
             )
+
+
+def _space_and_layers(name: str, place: Any) -> tuple[str, dict[str, str]]:
+    """The feature space of a modality, and stored layer -> its source, counts first."""
+    if isinstance(place, tuple | list) and len(place) == 2:
+        space, layers = place
+        if isinstance(layers, str):
+            layers = {layers: "X"}
+        if isinstance(layers, Mapping) and layers and all(isinstance(text, str) for text in [space, *layers.values()]):
+            return space, in_stored_order(layers)
+    raise InvalidArgumentError(
+        f"modalities['{name}'] must be (feature space, layer) or (feature space, {{layer: source}}), found {place!r}"
+    )
 
 
 def _read(mdata: Any) -> Any:
@@ -207,6 +223,7 @@ def _rows(values: Any, rows: np.ndarray) -> Any:
 
 def _modality(
     modality: Any,
+    matrices: Sequence[str],
     row_of_cell: np.ndarray,
     frame: pd.DataFrame,
     obsm: Mapping[str, Any],
@@ -218,7 +235,7 @@ def _modality(
 
     def opened(whole_rows: bool) -> SourceDataset:
         in_memory = modality.to_memory() if modality.isbacked else modality  # the file has it elsewhere than an h5ad
-        found = read_dataset(open_source(in_memory, Reading()), ["X"], whole_rows)
+        found = read_dataset(open_source(in_memory, Reading()), matrices, whole_rows)
         # The plan of a matrix looks at obs too.
         obs = frame.iloc[cells].set_axis(modality.obs_names)
         vectors = {key: _rows(values, cells) for key, values in obsm.items()}
@@ -231,13 +248,13 @@ def _plan_modality(
     catalog: Catalog,
     name: str,
     opened: Callable[[bool], SourceDataset],
-    place: tuple[str, str],
+    space: str,
+    layers: Sequence[str],
     record: DatasetRecord,
     options: IngestOptions,
 ) -> DatasetPlan:
-    space, layer = place
     try:
         source = opened(get_spec(space).pointer_kind is PointerKind.DENSE)
-        return plan_dataset(catalog, source, space, [layer], record, options)
+        return plan_dataset(catalog, source, space, layers, record, options)
     except (InvalidArgumentError, NotFoundError, UnsupportedError) as error:
         raise type(error)(f"modality '{name}': {error}") from error
