@@ -138,6 +138,7 @@ def check(result: anndata.AnnData, columns: dict, embedding: np.ndarray) -> None
     category, given_category = result.obs["category"].array, columns["category"]
     assert category.ordered == given_category.ordered
     assert category.categories.tolist() == given_category.categories.tolist()
-    assert result.obs["small"].dtype == np.int64
+    assert result.obs["small"].dtype == np.int8
+    assert result.obs["single"].dtype == np.float32
     assert result.obs["real"].dtype == result.obs["nullable_real"].dtype == np.float64
     assert result.obs["truth"].dtype == bool

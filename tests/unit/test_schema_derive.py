@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from small_atlas import Feature
 
 import homeobox as hox
 from homeobox.catalog import to_arrow_schema
@@ -61,6 +62,40 @@ def test_types(values, expected):
         expected = pa.timestamp("us", "UTC")
     assert field.type == expected
     assert field.nullable
+
+
+@pytest.mark.parametrize("values", [np.array([1, 2], "int32"), np.array([1.5, np.nan], "float32"), [7, 8], [1.5, 2.5]])
+@pytest.mark.parametrize("column_of", [np.asarray, pd.array])
+def test_numbers_come_back_as_wide_as_they_were(tmp_path, values, column_of):
+    values = pd.Series(column_of(values))
+    adata = source(pd.DataFrame({"column": values}), X=np.ones((2, 1), np.float32))
+    schema = hox.HoxBaseSchema.from_anndata(adata)
+    atlas = hox.create_or_open_atlas(
+        tmp_path, "cells", schema, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": Feature}
+    )
+    atlas.register_features("gene_expression", [Feature(uid="a")])
+
+    def add(group: str, source: anndata.AnnData) -> pd.Series:
+        source.var["global_feature_uid"] = ["a"]
+        record = hox.DatasetRecord(zarr_group=group, feature_space="gene_expression", n_cells=2)
+        hox.add_from_anndata(atlas, source, feature_space="gene_expression", zarr_layer="counts", dataset_record=record)
+        atlas.optimize()
+        atlas.snapshot()
+        return hox.RaggedAtlas.checkout_latest(tmp_path).query().to_anndata().obs["column"]
+
+    found = add("first", adata)
+    assert found.dtype == str(values.dtype).lower()
+    np.testing.assert_array_equal(found.to_numpy(), values.to_numpy(found.dtype))
+    # What another dataset has may need more than that, and nothing is rounded.
+    wide = [2**40 + 1, 2**40 + 3] if found.dtype.kind == "i" else [1 / 3, 0.25]
+    found = add("second", source(pd.DataFrame({"column": wide}), X=np.ones((2, 1), np.float32)))
+    assert found.dtype == ("int64" if found.dtype.kind == "i" else "float64")
+    assert set(wide) <= set(found)
+
+
+def test_widths_that_are_none_are_refused():
+    with pytest.raises(InvalidArgumentError, match="dtype 'int64' is unknown"):
+        column(dtype="int64")
 
 
 @pytest.mark.parametrize("values", [pd.to_timedelta([1, 2]), ["a", 1], [object(), None], np.array([1j, 2])])

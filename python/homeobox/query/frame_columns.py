@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from homeobox.schema import ColumnInfo
+from homeobox.schema.columns import DTYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,9 +85,20 @@ def to_series(values: pa.ChunkedArray, field: pa.Field) -> pd.Series:
         mask = np.array(values.is_null(), dtype=bool)
         if pat.is_boolean(kind):
             return pd.Series(pd.arrays.BooleanArray(filled, mask), copy=False)
-        return pd.Series(pd.arrays.IntegerArray(filled, mask), copy=False)
+        return pd.Series(pd.arrays.IntegerArray(_narrowed(filled, info.dtype), mask), copy=False)
     series = values.to_pandas()
+    if info.dtype is not None and (pat.is_integer(kind) or pat.is_floating(kind)):
+        return pd.Series(_narrowed(series.to_numpy().copy(), info.dtype), copy=False)
     return series if _is_text(kind) else series.copy()
+
+
+def _narrowed(values: np.ndarray, dtype: str | None) -> np.ndarray:
+    """As the type that the source had, unless a value would change: another source may have had larger ones."""
+    if dtype not in DTYPES:  # None, or what a later version writes
+        return values
+    with np.errstate(over="ignore"):
+        narrow = values.astype(dtype)
+    return narrow if np.array_equal(narrow, values, equal_nan=values.dtype.kind == "f") else values
 
 
 def _categorical(values: pa.ChunkedArray, info: ColumnInfo) -> pd.Categorical:

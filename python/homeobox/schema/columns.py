@@ -17,7 +17,12 @@ from pydantic.fields import FieldInfo
 from homeobox.errors import InvalidArgumentError
 
 _EXTRA = "homeobox"
-_CATEGORIES, _OBSM, _SOURCE, _OBS_NAMES = (f"homeobox.{key}" for key in ("categories", "obsm", "source", "obs_names"))
+_CATEGORIES, _OBSM, _SOURCE, _OBS_NAMES, _DTYPE = (
+    f"homeobox.{key}" for key in ("categories", "obsm", "source", "obs_names", "dtype")
+)
+
+#: What a column of 64 bits may come back as.
+DTYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64", "float32")
 
 Category = str | int | float | bool
 
@@ -40,6 +45,8 @@ class ColumnInfo:
         Name of the column in obs (or var), where it is not this one.
     obs_names : bool
         Whether the values are the names of the rows.
+    dtype : str or None
+        The NumPy type of its numbers in the source, where the table's is another (`DTYPES`).
     """
 
     is_categorical: bool = False
@@ -48,6 +55,7 @@ class ColumnInfo:
     obsm: str | None = None
     source: str | None = None
     obs_names: bool = False
+    dtype: str | None = None
 
     @classmethod
     def of_field(cls, info: FieldInfo) -> ColumnInfo:
@@ -72,6 +80,7 @@ class ColumnInfo:
             obsm=known.get(_OBSM),
             source=known.get(_SOURCE),
             obs_names=_OBS_NAMES in known,
+            dtype=known.get(_DTYPE),
         )
 
     def to_metadata(self) -> dict[str, str] | None:
@@ -85,6 +94,8 @@ class ColumnInfo:
             metadata[_SOURCE] = self.source
         if self.obs_names:
             metadata[_OBS_NAMES] = "true"
+        if self.dtype is not None:
+            metadata[_DTYPE] = self.dtype
         return metadata or None
 
     def to_extra(self) -> dict[str, Any]:
@@ -104,6 +115,7 @@ def column(
     obsm: str | None = None,
     source: str | None = None,
     obs_names: bool = False,
+    dtype: str | None = None,
 ) -> Any:
     """A field of a schema class that says where its values come from and what they come back as.
 
@@ -122,11 +134,15 @@ def column(
         For a column that obs calls otherwise.
     obs_names : bool
         The values are `obs_names`, unless obs has a column of this name.
+    dtype : str, optional
+        For numbers: the NumPy type as which they come back, such as "int32" or "float32", where it holds all of them
+        exactly. The table has 64 bits.
 
     Raises
     ------
     InvalidArgumentError
-        Repeated categories, an order without categories, or an obsm named "layout", which results use themselves.
+        Repeated categories, an order without categories, an unknown dtype, or an obsm named "layout", which results use
+        themselves.
 
     Examples
     --------
@@ -141,5 +157,7 @@ def column(
         raise InvalidArgumentError("ordered=True needs the categories in their order")
     if obsm == "layout":
         raise InvalidArgumentError("obsm 'layout' says which layout each cell has in results; choose another name")
-    info = ColumnInfo(values is not None or categories is True, values, ordered, obsm, source, obs_names)
+    if dtype is not None and dtype not in DTYPES:
+        raise InvalidArgumentError(f"dtype {dtype!r} is unknown, expected one of {DTYPES}")
+    info = ColumnInfo(values is not None or categories is True, values, ordered, obsm, source, obs_names, dtype)
     return Field(default, json_schema_extra=info.to_extra() or None)

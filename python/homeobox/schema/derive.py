@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field, create_model
 
 from homeobox.errors import InvalidArgumentError
-from homeobox.schema.columns import ColumnInfo
+from homeobox.schema.columns import DTYPES, ColumnInfo
 from homeobox.schema.vector import Vector
 
 if TYPE_CHECKING:
@@ -105,10 +105,9 @@ def annotation_of(series: pd.Series) -> tuple[Any, dict[str, Any]]:
         return datetime.datetime, {}
     if dtype.kind == "b":
         return bool, {}
-    if dtype.kind in "iu":
-        return int, {}
-    if dtype.kind == "f":
-        return float, {}
+    if dtype.kind in "iuf":
+        width = str(dtype).lower()  # of nullable ones too
+        return int if dtype.kind in "iu" else float, {"dtype": width} if width in DTYPES else {}
     if isinstance(dtype, pd.StringDtype):
         return str, {}
     if dtype.kind != "O":
