@@ -74,6 +74,8 @@ def create_or_open_atlas(
         A class cannot be a table, or does not fit the tables that exist; names the column.
     AtlasExistsError
         The place holds something else. Nothing is ever overwritten.
+    StoreError
+        The place cannot be reached, read or written.
 
     Notes
     -----
@@ -209,7 +211,7 @@ class RaggedAtlas:
     ) -> "RaggedAtlas":
         """A read-only atlas frozen at its highest snapshot. Errors as :meth:`checkout`."""
         location = AtlasLocation.parse(db_uri, store_kwargs)
-        return cls(_catalog.checkout(location, None, cell_schema, version_table=version_table_name, store=store))
+        return cls(_catalog.checkout_latest(location, cell_schema, version_table=version_table_name, store=store))
 
     @classmethod
     def restore(
@@ -424,6 +426,8 @@ class RaggedAtlas:
             No such dataset.
         InvalidArgumentError
             The file exists.
+        StoreError
+            The file cannot be written, or the atlas not be read; no file is left.
         UnsupportedError
             Fragments and images have no AnnData form.
 

@@ -83,6 +83,8 @@ def test_refusals(atlas, tmp_path):
     with pytest.raises(ValueError, match="exists already"):
         atlas.export_h5ad("mine", tmp_path / "there.h5ad")
     assert (tmp_path / "there.h5ad").read_text() == "mine"
+    with pytest.raises(hox.StoreError, match=r"no folder/a.h5ad' cannot be written: .*No such file or directory"):
+        atlas.export_h5ad("mine", tmp_path / "no folder" / "a.h5ad")
     writable = hox.RaggedAtlas.open(atlas.catalog.location.root, "cells")
     with pytest.raises(RuntimeError, match="take a snapshot"):
         writable.export_h5ad("mine")

@@ -9,6 +9,7 @@ import pytest
 from homeobox import _core
 from homeobox.catalog import AtlasLocation
 from homeobox.catalog.array_store import adopt_store, find_store, open_store
+from homeobox.errors import StoreError
 
 
 @pytest.mark.parametrize(
@@ -120,3 +121,20 @@ def test_arrays_beside_the_tables_come_before_a_recorded_place(tmp_path: Path) -
     assert find_store(location, elsewhere)[1] == elsewhere
     _core.write_group(open_store(sibling), "")
     assert find_store(location, elsewhere)[1] == sibling
+
+
+def test_places_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    location = AtlasLocation.parse(tmp_path / ("x" * 300))
+    with pytest.raises(StoreError, match="x/lance_db cannot be listed: File name too long"):
+        location.table_names()
+    with pytest.raises(StoreError, match="x/lance_db: cannot make the directory: File name too long"):
+        location.make_directories()
+    assert location.file_in_the_way() is None
+    unreachable = {
+        "config": {"endpoint": "http://127.0.0.1:1", "skip_signature": True, "region": "here"},
+        "client_options": {"allow_http": True},
+        "retry_config": {"max_retries": 0},
+    }
+    with pytest.raises(StoreError, match=r"s3://bucket/atlas/lance_db cannot be listed: .*127\.0\.0\.1") as raised:
+        AtlasLocation.parse("s3://bucket/atlas", unreachable).table_names()
+    assert "\n" not in str(raised.value)

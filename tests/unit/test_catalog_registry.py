@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -80,6 +81,7 @@ def test_frames_are_registered_too(atlas: hox.RaggedAtlas) -> None:
         (pl.DataFrame({"uid": ["x"], "symbol": ["X"], "length": ["long"]}), "column 'length' must be int64"),
         ([Gene(uid="", symbol="X")], "a feature has an empty uid"),
         (["CD3D"], "FeatureBaseSchema objects or a polars frame, found str"),
+        (pd.DataFrame({"uid": ["x"]}), "a polars frame, found a pandas.DataFrame; features_from_var"),
         ([*genes("x"), Gene(uid="y", symbol="Y", global_index=-1)], "must continue those there are, from 0"),
         ([Gene(uid="y", symbol="Y", global_index=5)], "must continue those there are, from 0"),
     ],

@@ -465,6 +465,11 @@ def test_refused_before_anything_is_written(tmp_path, rng, options, message):
     assert atlas.catalog.count_cells() == 0
 
 
+def test_fragments_that_are_no_frame_are_refused(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="a path or a frame of polars or pandas expected, found ndarray"):
+        hox.add_fragments(new_atlas(tmp_path), np.ones((3, 4)), dataset_record=record(1))
+
+
 def test_chromosomes_must_be_registered_once(tmp_path, rng):
     atlas = new_atlas(tmp_path, ["chr1", "chr2", "chr10"])
     frame = random_fragments(rng, 500)

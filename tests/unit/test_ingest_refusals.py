@@ -92,6 +92,16 @@ REFUSALS = {
         r"zarr_group '../g': '\.\.' is not a folder name",
     ),
     "empty name": (dataset(), {"dataset_record": record(zarr_group="")}, "zarr_group is empty"),
+    "long name": (
+        dataset(),
+        {"dataset_record": record(zarr_group="a/" + "ü" * 128)},
+        "a folder name of 256 bytes, at most 255 expected",
+    ),
+    "half a character in a name": (
+        dataset(),
+        {"dataset_record": record(zarr_group="\ud8ff")},
+        "holds a character that paths and URLs cannot carry",
+    ),
     "shape": (dataset(), {"chunk_shape": (10, 10)}, r"chunk_shape \(10, 10\) is not a tuple of 1 positive"),
     "shard": (dataset(), {"chunk_shape": (128,), "shard_shape": (200,)}, "is not a multiple of the chunk shape"),
     "codec": (dataset(), {"codec": "zip"}, "codec 'zip' is unknown"),

@@ -302,11 +302,12 @@ def test_a_time_means_the_newest_snapshot_before_it(described_atlas: hox.RaggedA
         hox.RaggedAtlas.checkout(root, times[0] - moment)
 
 
-@pytest.mark.parametrize("which", [True, 1.5, b"0"])
+@pytest.mark.parametrize("which", [True, 1.5, b"0", None])
 def test_what_means_no_snapshot_is_refused(described_atlas: hox.RaggedAtlas, root: Path, which: object) -> None:
     described_atlas.snapshot("mine")
-    with pytest.raises(ValueError, match="a snapshot is meant by its number, its name or a time"):
-        hox.RaggedAtlas.checkout(root, which)
+    for take in (hox.RaggedAtlas.checkout, hox.RaggedAtlas.restore):
+        with pytest.raises(ValueError, match="a snapshot is meant by its number, its name or a time"):
+            take(root, which)
     with pytest.raises(NotFoundError, match=r"'nope' not found; snapshots that exist: \[0\]; by name: \['mine'\]"):
         hox.RaggedAtlas.checkout(root, "nope")
 

@@ -20,6 +20,7 @@ from homeobox.catalog.location import AtlasLocation
 from homeobox.catalog.opening import (
     AtlasNotFoundError,
     checkout,
+    checkout_latest,
     open_versions,
     open_writable,
     registry_table_name,
@@ -72,6 +73,7 @@ __all__ = [
     "add_or_reuse_layout",
     "build_feature_layout_df",
     "checkout",
+    "checkout_latest",
     "create",
     "create_or_open",
     "datasets_with_features",

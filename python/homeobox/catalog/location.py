@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homeobox.errors import InvalidArgumentError
+from homeobox.errors import InvalidArgumentError, StoreError
 
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")
 # Names that obstore knows and Lance does not, for one and the same place.
@@ -77,18 +77,31 @@ class AtlasLocation:
         return f"{self.db_uri}/{name}.lance"
 
     def table_names(self) -> list[str]:
-        """Sorted names of the tables that exist. One listing."""
+        """Sorted names of the tables that exist. One listing.
+
+        Raises
+        ------
+        StoreError
+            The place cannot be listed.
+        """
         if not self.is_remote:
             try:
                 entries = os.listdir(self.db_uri)
             except (FileNotFoundError, NotADirectoryError):
                 return []
+            except OSError as error:
+                raise StoreError(f"{self.db_uri} cannot be listed: {error.strerror}") from error
         else:
             import obstore  # only an atlas in a bucket pays for it
+            from obstore.exceptions import BaseError
             from obstore.store import from_url
 
-            store = from_url(self.db_uri, **self.store_kwargs)
-            entries = [path.rsplit("/", 1)[-1] for path in obstore.list_with_delimiter(store)["common_prefixes"]]
+            try:
+                store = from_url(self.db_uri, **self.store_kwargs)
+                folders = obstore.list_with_delimiter(store)["common_prefixes"]
+            except BaseError as error:
+                raise StoreError(f"{self.db_uri} cannot be listed: {str(error).splitlines()[0]}") from error
+            entries = [path.rsplit("/", 1)[-1] for path in folders]
         return sorted(entry.removesuffix(".lance") for entry in entries if entry.endswith(".lance"))
 
     def file_in_the_way(self) -> str | None:
@@ -96,14 +109,17 @@ class AtlasLocation:
         if self.is_remote:
             return None
         for path in (Path(self.db_uri), Path(self.root), *Path(self.root).parents):
-            if path.exists():
-                return None if path.is_dir() else str(path)
+            if os.path.exists(path):  # unlike Path.exists() no error where it cannot be known; making it will tell
+                return None if os.path.isdir(path) else str(path)
         return None
 
     def make_directories(self) -> None:
-        """Create the local directories of a new atlas."""
+        """Create the local directories of a new atlas. StoreError where that is not possible."""
         if not self.is_remote:
-            Path(self.db_uri).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.db_uri).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{error.filename}: cannot make the directory: {error.strerror}") from error
 
     def __str__(self) -> str:
         return self.root

@@ -17,6 +17,7 @@ from homeobox.catalog.tables import Table
 from homeobox.catalog.versions import VERSIONS_TABLE, VersionTable, WhichSnapshot
 from homeobox.errors import NotFoundError
 from homeobox.schema import (
+    AtlasVersionRecord,
     HoxBaseSchema,
     registered_feature_spaces,
 )
@@ -79,7 +80,7 @@ def _registries_that_exist(location: AtlasLocation, datasets: DatasetTable) -> d
 
 def checkout(
     location: AtlasLocation,
-    version: WhichSnapshot | None,
+    version: WhichSnapshot,
     cell_schema: type[HoxBaseSchema] | None = None,
     *,
     version_table: str = VERSIONS_TABLE,
@@ -91,8 +92,8 @@ def checkout(
     ----------
     location : AtlasLocation
         The atlas.
-    version : int, str, datetime, date or None
-        The snapshot, as :meth:`VersionTable.find` takes it; None takes the latest.
+    version : int, str, datetime or date
+        The snapshot, as :meth:`VersionTable.find` takes it.
 
     Raises
     ------
@@ -104,7 +105,28 @@ def checkout(
         A recorded table version is gone; names it.
     """
     versions = open_versions(location, version_table)
-    record = versions.latest() if version is None else versions.find(version)
+    return _pinned(location, versions, versions.find(version), cell_schema, store)
+
+
+def checkout_latest(
+    location: AtlasLocation,
+    cell_schema: type[HoxBaseSchema] | None = None,
+    *,
+    version_table: str = VERSIONS_TABLE,
+    store: Any = None,
+) -> Catalog:
+    """As :func:`checkout`, at the highest snapshot."""
+    versions = open_versions(location, version_table)
+    return _pinned(location, versions, versions.latest(), cell_schema, store)
+
+
+def _pinned(
+    location: AtlasLocation,
+    versions: VersionTable,
+    record: AtlasVersionRecord,
+    cell_schema: type[HoxBaseSchema] | None,
+    store: Any,
+) -> Catalog:
     names = {
         "cells": (record.cell_table_name, record.cell_table_version),
         "datasets": (record.dataset_table_name, record.dataset_table_version),

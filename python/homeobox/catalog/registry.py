@@ -188,6 +188,12 @@ class Registry:
             if "uid" not in columns:
                 raise InvalidArgumentError(f"{where}: the frame has no 'uid' column, found {list(columns)}")
             return arrow_schema.columns_to_arrow(columns, schema, where)
+        if hasattr(features, "columns"):  # a pandas frame would be taken for a list of the names of its columns
+            raise InvalidArgumentError(
+                f"{where}: features are FeatureBaseSchema objects or a polars frame, found a "
+                f"{type(features).__module__.split('.')[0]}.{type(features).__name__}; features_from_var of a schema "
+                "class or polars.from_pandas convert it"
+            )
         features = list(features)
         for feature in features:
             if not isinstance(feature, FeatureBaseSchema):

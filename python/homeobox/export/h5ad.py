@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from homeobox.catalog import Catalog
-from homeobox.errors import InvalidArgumentError
+from homeobox.errors import InvalidArgumentError, StoreError
 from homeobox.export.dataset import StoredDataset, find_dataset
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def export_dataset(
         _described(found).write_h5ad(unfinished)
         _append_matrices(found, unfinished, compression)
         os.replace(unfinished, target)
+    except StoreError:
+        raise  # of the atlas, not of the file
+    except OSError as error:
+        raise StoreError(f"'{target}' cannot be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return None

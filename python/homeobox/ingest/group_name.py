@@ -7,8 +7,13 @@ from collections.abc import Iterable
 
 from homeobox.errors import InvalidArgumentError
 
-# No path separators of other systems, no control characters, nothing that a shell or a URL takes apart.
-_FORBIDDEN = re.compile(r'[\\\x00-\x1f\x7f?#*:"<>|]')
+# No path separators of other systems, no control characters, no halves of characters, nothing that a shell or a URL
+# takes apart.
+_FORBIDDEN = re.compile(r'[\\\x00-\x1f\x7f\ud800-\udfff?#*:"<>|]')
+
+
+# What file systems take as the name of a folder.
+_MAX_BYTES = 255
 
 
 def check_group_name(name: str, argument: str = "zarr_group") -> None:
@@ -29,6 +34,11 @@ def check_group_name(name: str, argument: str = "zarr_group") -> None:
         if part.startswith((".", "__")) or part == "zarr.json" or part != part.strip():
             raise InvalidArgumentError(
                 f"{argument} {name!r}: the folder name {part!r} is reserved or starts with a space"
+            )
+        n_bytes = len(part.encode())
+        if n_bytes > _MAX_BYTES:
+            raise InvalidArgumentError(
+                f"{argument} {name[:40]!r}...: a folder name of {n_bytes} bytes, at most {_MAX_BYTES} expected"
             )
 
 

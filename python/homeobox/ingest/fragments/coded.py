@@ -77,10 +77,15 @@ def code_frame(frame: Any, barcode_col: str = "barcode") -> CodedFragments:
     Raises
     ------
     InvalidArgumentError
-        A column is missing, or a fragment cannot be.
+        No frame, a column is missing, or a fragment cannot be.
     """
+    import pandas as pd
     import polars as pl
 
+    if not isinstance(frame, pl.DataFrame | pd.DataFrame):
+        raise InvalidArgumentError(
+            f"fragments: a path or a frame of polars or pandas expected, found {type(frame).__name__}"
+        )
     table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
     needed = ["chrom", barcode_col, "start"]
     missing = [name for name in needed if name not in table.columns]
