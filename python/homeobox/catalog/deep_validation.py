@@ -12,6 +12,7 @@ from homeobox.catalog.array_checks import check_contents, check_objects
 from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.fault_list import faults_of_check
 from homeobox.catalog.pointer_checks import PointersOfSpace
+from homeobox.catalog.progress import step_progress
 from homeobox.schema import AtlasVersionRecord, PointerField, PointerKind, ZarrGroupSpec, get_spec
 
 
@@ -27,13 +28,17 @@ def validate_deeply(catalog: Catalog, datasets: list[dict[str, Any]]) -> list[st
     rows = {row["zarr_group"]: row for row in datasets}
     for field in catalog.pointer_fields.values():
         faults += faults_of_check(f"pointer '{field.name}'", partial(_pointers, catalog, field, rows))
-    for group, row in rows.items():
-        faults += faults_of_check(f"zarr group '{group}'", partial(check_objects, catalog.store, group))
-        faults += faults_of_check(f"zarr group '{group}'", partial(_contents, catalog, row))
-    # Snapshots share most of their files, and each is read once.
-    sound: set[str] = set()
-    for record in _snapshots(catalog):
-        faults += faults_of_check(f"snapshot {record.version}", partial(_recorded_files, catalog, record, sound))
+    snapshots = _snapshots(catalog)
+    with step_progress("validate", len(rows) + len(snapshots)) as advance:
+        for group, row in rows.items():
+            faults += faults_of_check(f"zarr group '{group}'", partial(check_objects, catalog.store, group))
+            faults += faults_of_check(f"zarr group '{group}'", partial(_contents, catalog, row))
+            advance(1)
+        # Snapshots share most of their files, and each is read once.
+        sound: set[str] = set()
+        for record in snapshots:
+            faults += faults_of_check(f"snapshot {record.version}", partial(_recorded_files, catalog, record, sound))
+            advance(1)
     return faults
 
 

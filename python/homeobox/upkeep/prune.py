@@ -44,7 +44,7 @@ def prune(catalog: Catalog, keep: Keep, confirm: Confirm, min_age: datetime.time
         return report
     with (
         alone(catalog) as claim,
-        step_progress(f"prune {catalog.location}", len(report.groups) + len(report.table_versions)) as advance,
+        step_progress("prune", len(report.groups) + len(report.table_versions)) as advance,
     ):
         catalog.versions.remove(drop)
         going = versions_to_remove(catalog, [], min_age)
