@@ -376,16 +376,17 @@ class RaggedAtlas:
         NotCheckedOutError
             The handle is writable; check out a snapshot first.
         AtlasExistsError
-            The place is not empty. Nothing is ever overwritten.
+            The place is not empty, or another export writes there. Nothing is ever overwritten; only what a dead export
+            of the same snapshot left is cleared.
         ValidationFailedError
             The atlas has faults; nothing was written.
 
         Notes
         -----
         Every group is read and encoded anew in blocks, all its arrays and feature-major copies included; 1.2e8 counts
-        took 440 MB. The cell table is written last, in one commit: a copy that was interrupted does not open. Truth
-        values and half-precision floats, which 0.2.2 cannot read, become uint8 and float32 under "bitpacking".
-        Indexes of the tables are not copied. Stage: stable.
+        took 440 MB. The cell table is written last, in one commit: a copy that was interrupted does not open, and the
+        same call, once more, begins anew. Truth values and half-precision floats, which 0.2.2 cannot read, become uint8
+        and float32 under "bitpacking". Indexes of the tables are not copied. Stage: stable.
         """
         if not self._opened.read_only:
             raise NotCheckedOutError(

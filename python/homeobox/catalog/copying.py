@@ -5,7 +5,7 @@ dies leaves something that does not open, and one that finishes leaves something
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 
 import lance
 import pyarrow as pa
@@ -25,7 +25,20 @@ _FIRST_VERSION = 1
 _BATCH_ROWS = 1 << 16
 
 
-def copy_tables(catalog: Catalog, groups: set[str], location: AtlasLocation, store_uri: str) -> None:
+def copied_tables(catalog: Catalog) -> tuple[str, ...]:
+    """Names of the tables that :func:`copy_tables` writes, in their order."""
+    registries = [registry_table_name(space) for space in catalog.registries]
+    others = [LAYOUTS_TABLE, catalog.datasets.table.name, catalog.versions.table.name, catalog.cells.table.name]
+    return (*registries, *others)
+
+
+def copy_tables(
+    catalog: Catalog,
+    groups: Set[str],
+    location: AtlasLocation,
+    store_uri: str,
+    before_commit: Callable[[], object] = lambda: None,
+) -> None:
     """Write the state that a checked-out catalog shows as a new atlas with one snapshot, the cell table last.
 
     Parameters
@@ -34,6 +47,8 @@ def copy_tables(catalog: Catalog, groups: set[str], location: AtlasLocation, sto
         The datasets to copy; rows of others are those that no cell points to.
     store_uri
         Where the arrays of the copy are, to be recorded.
+    before_commit
+        Asked right before the cell table; may refuse.
     """
     location.make_directories()
     datasets = catalog.datasets.arrow()
@@ -58,6 +73,7 @@ def copy_tables(catalog: Catalog, groups: set[str], location: AtlasLocation, sto
     rows = pa.Table.from_pylist([record.model_dump()], schema=version_schema)
     _write(location, catalog.versions.table.name, version_schema, rows.to_batches())
     cells_schema = _cells_schema(catalog)
+    before_commit()
     _write(location, catalog.cells.table.name, cells_schema, _cells(catalog, cells_schema))
 
 

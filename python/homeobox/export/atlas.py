@@ -1,42 +1,32 @@
 """An atlas written anew elsewhere: the state of one snapshot, in the codec that is asked for.
 
 Order: a claim on the place, the arrays, all tables, and the cell table last, in one commit. So a copy that died on
-the way does not open, and a copy that opens is complete.
+the way does not open, and a copy that opens is complete; the same call, once more, clears what the dead one left.
 """
 
 from __future__ import annotations
 
-import shutil
-import time
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from homeobox import _core
-from homeobox.catalog import (
-    AtlasExistsError,
-    AtlasLocation,
-    Catalog,
-    Table,
-    TableNotFoundError,
-    ValidationFailedError,
-    validate,
-)
+from homeobox.catalog import AtlasLocation, Catalog, ValidationFailedError, validate
 from homeobox.catalog.array_store import ROOT_ATTRIBUTES, open_store
-from homeobox.catalog.copying import copy_tables
-from homeobox.catalog.creating import refuse_unless_empty
+from homeobox.catalog.copying import copied_tables, copy_tables
 from homeobox.catalog.sql import quote, quote_column
-from homeobox.errors import InvalidArgumentError
+from homeobox.errors import HomeoboxError, InvalidArgumentError
 from homeobox.export.groups import GroupCopy
+from homeobox.export.place import ExportPlace
+from homeobox.ingest.claim import Claim
 from homeobox.ingest.encoding import Codec, make_encoding
 from homeobox.ingest.progress import row_progress
 from homeobox.schema import get_spec
 
 if TYPE_CHECKING:
     import os
-
-_CLAIM = ".hox-export"
 
 
 def export_atlas(
@@ -55,21 +45,21 @@ def export_atlas(
     location = AtlasLocation.parse(path, store_kwargs)
     store_uri = location.sibling_store_uri
     store = open_store(store_uri, store_kwargs)
-    refuse_unless_empty(location, store, store_uri)
-    if not store.create(_CLAIM, f"export begun at {time.time():.0f}\n".encode()):
-        raise AtlasExistsError(f"another export writes to '{location}' at this moment")
+    groups = catalog.groups_with_cells()
+    place = ExportPlace(location, store, store_uri, groups, copied_tables(catalog))
+    claim = place.claim()
     try:
         _core.write_group(store, "", ROOT_ATTRIBUTES)
-        groups = set(catalog.groups_with_cells())
-        _copy_groups(catalog, groups, store, codec)
-        store.remove(_CLAIM)
-        copy_tables(catalog, groups, location, store_uri)
+        _copy_groups(catalog, groups, store, codec, claim)
+        copy_tables(catalog, groups, location, store_uri, before_commit=claim.confirm)
     except BaseException:
-        _remove_unfinished(location, store, catalog)
+        with contextlib.suppress(HomeoboxError):  # the first error is the one to see
+            place.give_up(claim)
         raise
+    claim.release()
 
 
-def _copy_groups(catalog: Catalog, groups: set[str], store: _core.Store, codec: Codec) -> None:
+def _copy_groups(catalog: Catalog, groups: frozenset[str], store: _core.Store, codec: Codec, claim: Claim) -> None:
     datasets = {group: row for group, row in catalog.datasets.by_group().items() if group in groups}
     unknown = sorted(groups - set(datasets))
     if unknown:
@@ -79,6 +69,7 @@ def _copy_groups(catalog: Catalog, groups: set[str], store: _core.Store, codec: 
             n_features = len(catalog.layouts.read(row["layout_uid"])[0]) if row["layout_uid"] else 0
             spec = get_spec(row["feature_space"])
             bounds = partial(row_bounds, catalog, group, spec.feature_space)
+            claim.confirm()
             GroupCopy(catalog.store, store, group, spec, n_features, codec, bounds).run()
             advance(row["n_cells"])
 
@@ -95,16 +86,3 @@ def row_bounds(catalog: Catalog, group: str, field: str) -> np.ndarray | None:
     rows, begins, ends = rows[order], begins[order], ends[order]
     whole = np.array_equal(rows, np.arange(len(rows))) and begins[0] == 0 and np.array_equal(begins[1:], ends[:-1])
     return np.append(begins, ends[-1:]).astype(np.int64, copy=False) if whole else None
-
-
-def _remove_unfinished(location: AtlasLocation, store: _core.Store, catalog: Catalog) -> None:
-    """The place was empty and is claimed, so all that lies there is this export's, unless it is complete."""
-    try:
-        Table.open(location, catalog.cells.table.name)
-        return  # the last commit may have happened although it was reported as failed
-    except TableNotFoundError:
-        pass
-    for key, _ in store.list(""):
-        store.remove(key)
-    if not location.is_remote:
-        shutil.rmtree(location.db_uri, ignore_errors=True)
