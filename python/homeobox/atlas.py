@@ -567,8 +567,9 @@ class RaggedAtlas:
     def leftovers(self) -> "pl.DataFrame":
         """What writers have not finished: ``path``, ``kind``, ``bytes``, ``age_s``, ``alive``.
 
-        The kinds are "ingest", "claim" (on what is whole), "feature-major copy", "layer", "dataset row" and "temporary
-        file"; ``alive`` says whether the writer may still be at work. Stage: experimental.
+        The kinds are "ingest", "claim" (on what is whole), "feature-major copy", "layer", "dataset row", "temporary
+        file" and "table file" (of a commit that never was, also of one that lost a race and was made anew); ``alive``
+        says whether the writer may still be at work. Stage: experimental.
         """
         from homeobox import upkeep
 

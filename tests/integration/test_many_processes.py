@@ -91,7 +91,8 @@ def test_eight_ingest_while_a_ninth_snapshots_and_optimizes(tmp_path: Path) -> N
 
     assert sorted(atlas.list_datasets()["zarr_group"]) == [f"dataset{writer}" for writer in range(N_WRITERS)]
     assert atlas.validate(deep=True) == []
-    assert atlas.leftovers().is_empty()
+    # A commit that lost a race was made anew, with files of its own.
+    assert set(atlas.leftovers()["kind"]) <= {"table file"}
     features = atlas.feature_registry("gene_expression")
     assert sorted(features["uid"]) == sorted(
         {uid for writer in range(N_WRITERS) for uid in uids_of(writer)} | {*SHARED}

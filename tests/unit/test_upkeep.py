@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+import lance
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from small_atlas import Cell, Dataset, add, empty_atlas
 import homeobox as hox
 from homeobox import _core
 from homeobox.catalog.table_versions import versions_superseded
+from homeobox.catalog.uncommitted_files import remove_uncommitted_file
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError
 from homeobox.ingest.group_claim import MARKER, claim_group
 
@@ -468,3 +470,71 @@ def test_nothing_is_restored_beside_a_writer(atlas: hox.RaggedAtlas, root: Path)
     assert groups_of(atlas) == ["second"]
     hox.RaggedAtlas.restore(root, 0, Cell)
     assert groups_of(atlas) == ["first", "second"]
+
+
+# --- files of tables ---
+
+
+def uncommitted(atlas: hox.RaggedAtlas, age_s: float) -> Path:
+    """The file of an append to the cells that died before its commit."""
+    table = atlas.catalog.cells.table
+    folder = Path(atlas.catalog.location.table_uri("cells")) / "data"
+    before = set(folder.iterdir())
+    lance.fragment.write_fragments(table.scan(), table.dataset)
+    (path,) = set(folder.iterdir()) - before
+    written = time.time() - age_s
+    os.utime(path, (written, written))
+    return path
+
+
+def test_files_of_an_append_that_died_are_listed_and_cleaned(atlas: hox.RaggedAtlas, root: Path) -> None:
+    atlas.snapshot()
+    before = answer(root, 0)
+    old, young = uncommitted(atlas, 100_000), uncommitted(atlas, 3600)
+    found = {row["path"]: row for row in atlas.leftovers().to_dicts()}
+    assert set(found) == {f"cells.lance/data/{path.name}" for path in (old, young)}
+    row = found[f"cells.lance/data/{old.name}"]
+    assert (row["kind"], row["bytes"], row["alive"]) == ("table file", old.stat().st_size, False)
+    assert row["age_s"] == pytest.approx(100_000, abs=60)
+    assert found[f"cells.lance/data/{young.name}"]["alive"]
+    assert kinds(atlas.clean()) == {(f"cells.lance/data/{old.name}", "table file"): False}
+    assert (old.exists(), young.exists()) == (False, True)
+    assert answer(root, 0) == before
+    assert atlas.validate(deep=True) == []
+
+
+def test_files_of_older_versions_are_no_leftovers(atlas: hox.RaggedAtlas, root: Path) -> None:
+    for number in range(3):
+        add(atlas, dataset(f"more{number}"))
+        atlas.snapshot()
+    atlas.delete_dataset("first")
+    atlas.optimize()
+    atlas.delete_dataset("second")
+    atlas.delete_dataset(["more0", "more1"])
+    long_ago = time.time() - 100_000
+    for path in root.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    answers = [answer(root, version) for version in range(3)]
+    old = uncommitted(atlas, 100_000)
+    assert kinds(atlas.clean()) == {(f"cells.lance/data/{old.name}", "table file"): False}
+    assert [answer(root, version) for version in range(3)] == answers
+
+
+def test_files_of_tables_stay_while_somebody_writes(atlas: hox.RaggedAtlas) -> None:
+    """An append of days may have begun that long ago, and its ingest holds a claim."""
+    path = uncommitted(atlas, 1_000_000)
+    with claim_group(atlas.catalog.store, "third", lambda: None):
+        assert kinds(atlas.leftovers())[(f"cells.lance/data/{path.name}", "table file")]
+        atlas.clean()
+        assert path.exists()
+    atlas.clean()
+    assert not path.exists()
+
+
+def test_a_file_that_was_committed_since_it_was_listed_stays(atlas: hox.RaggedAtlas) -> None:
+    table = atlas.catalog.cells.table
+    fragments = lance.fragment.write_fragments(table.scan(), table.dataset)
+    name = f"cells.lance/data/{fragments[0].files[0].path}"
+    lance.LanceDataset.commit(table.dataset, lance.LanceOperation.Append(fragments), read_version=table.version)
+    assert not remove_uncommitted_file(atlas.catalog.location, name)
+    assert atlas.catalog.count_cells() == 20

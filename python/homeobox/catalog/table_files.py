@@ -38,6 +38,18 @@ def faults_of(location: AtlasLocation, recorded: FileDigests) -> Iterator[tuple[
             yield path, f"file '{path}' does not have the content that was recorded"
 
 
+def files_of_fragments(table: Table) -> list[str]:
+    """Data files and deletion files of the version that a table shows, as paths below ``lance_db``."""
+    folder = f"{table.name}.lance"
+    paths = []
+    for fragment in table.dataset.get_fragments():
+        paths += [f"{folder}/data/{file.path}" for file in fragment.metadata.files]
+        deletions = fragment.deletion_file()
+        if deletions:
+            paths.append(f"{folder}/{deletions}")
+    return paths
+
+
 def to_json(digests: FileDigests) -> str:
     """As it is stored with a snapshot."""
     return json.dumps(digests, separators=(",", ":"))
@@ -54,13 +66,7 @@ def _paths(store: _core.Store, table: Table) -> list[str]:
     # Lance names manifests in two ways; both are in use.
     newer = f"{folder}/_versions/{2**64 - 1 - dataset.version}.manifest"
     older = f"{folder}/_versions/{dataset.version}.manifest"
-    paths = [newer if store.size(newer) is not None else older]
-    for fragment in dataset.get_fragments():
-        paths += [f"{folder}/data/{file.path}" for file in fragment.metadata.files]
-        deletions = fragment.deletion_file()
-        if deletions:
-            paths.append(f"{folder}/{deletions}")
-    return paths
+    return [newer if store.size(newer) is not None else older, *files_of_fragments(table)]
 
 
 def _digest(store: _core.Store, path: str, *, content: bool) -> tuple[int, str | None]:

@@ -12,6 +12,7 @@ from homeobox.catalog import Catalog
 from homeobox.catalog.array_store import local_path
 from homeobox.catalog.location import url_scheme
 from homeobox.catalog.snapshot import groups_of_snapshots
+from homeobox.catalog.uncommitted_files import remove_uncommitted_file, uncommitted_files
 from homeobox.errors import ConflictError, InvalidArgumentError
 from homeobox.ingest.claim import EXPORT_CLAIM, UPKEEP_CLAIM, take_claim
 from homeobox.ingest.claim_marker import age_s, is_alive
@@ -29,7 +30,7 @@ from homeobox.ingest.pending import check_unrecorded, groups_of_datasets, remove
 
 _TEMPORARY = ".hox-tmp-"
 _ATLAS_CLAIMS = (UPKEEP_CLAIM, EXPORT_CLAIM)
-# Temporary files do not say whose they are, and rows without a claim are of pipelines of the user's own.
+# Files do not say whose they are, and rows without a claim are of pipelines of the user's own.
 _DEAD_AFTER_S = 24 * 3600.0
 
 
@@ -40,11 +41,11 @@ class Leftover:
     Attributes
     ----------
     path : str
-        Group, or file, below the array store.
+        Group, or file, below the array store; of a "table file", below ``lance_db``.
     kind : str
         "ingest": claim and objects of a group without cells; "claim": a marker on something that is whole;
         "feature-major copy" and "layer": unfinished ones of a group that is whole; "dataset row": one without cells;
-        "temporary file".
+        "temporary file"; "table file": one that was written for a commit that never was.
     bytes : int
         What removing it frees.
     age_s : float
@@ -87,7 +88,9 @@ def find_leftovers(catalog: Catalog) -> list[Leftover]:
             age = _seconds_since(row["created_at"])
             alive = is_alive(claims[group]) if group in claims else not age >= _DEAD_AFTER_S
             found.append(Leftover(group, "dataset row", 0, age, alive))
-    return sorted(found + _temporary_files(catalog), key=lambda leftover: (leftover.path, leftover.kind))
+    somebody_writes = any(is_alive(marker.content) for marker in markers)
+    found += [*_temporary_files(catalog), *_table_files(catalog, somebody_writes)]
+    return sorted(found, key=lambda leftover: (leftover.path, leftover.kind))
 
 
 def clean(catalog: Catalog) -> list[Leftover]:
@@ -176,6 +179,10 @@ def _remove_file(catalog: Catalog, path: str) -> bool:
     return True
 
 
+def _remove_table_file(catalog: Catalog, path: str) -> bool:
+    return remove_uncommitted_file(catalog.location, path)
+
+
 _REMOVE = {
     "ingest": _remove_ingest,
     "claim": _remove_claim,
@@ -183,6 +190,7 @@ _REMOVE = {
     "layer": _remove_part,
     "dataset row": _remove_row,
     "temporary file": _remove_file,
+    "table file": _remove_table_file,
 }
 
 
@@ -263,3 +271,14 @@ def _temporary_files(catalog: Catalog) -> list[Leftover]:
                 relative = os.path.relpath(path, root).replace(os.sep, "/")
                 found.append(Leftover(relative, "temporary file", status.st_size, age, age < _DEAD_AFTER_S))
     return found
+
+
+def _table_files(catalog: Catalog, somebody_writes: bool) -> list[Leftover]:
+    """Files that no version of a table has. An append may have been at it for long, under the claim of its ingest."""
+    notes = catalog.versions.notes.table
+    tables = [*catalog.tables, catalog.versions.table, *([notes] if notes is not None else [])]
+    return [
+        Leftover(file.path, "table file", file.bytes, file.age_s, somebody_writes or file.age_s < _DEAD_AFTER_S)
+        for table in tables
+        for file in uncommitted_files(catalog.location, table)
+    ]
