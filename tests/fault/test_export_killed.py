@@ -75,7 +75,7 @@ def test_killed_at_any_moment(source, tmp_path, rng):
         assert copy.validate(deep=True) == []
         opened = hox.RaggedAtlas.open(target, "cells")
         opened.clean()  # the claim of one that died after its last commit
-        assert opened.leftovers().is_empty()
+        assert set(opened.leftovers()["kind"]) <= {"temporary file"}  # young, so perhaps a living writer's
         expected, found = source.query().to_anndata(), copy.query().to_anndata()
         assert (expected.X != found.X).nnz == 0
         pd.testing.assert_frame_equal(expected.obs, found.obs)

@@ -182,6 +182,7 @@ class _Heart:
     def add(self, claim: Claim) -> None:
         with self._changed:
             self._claims.add(claim)
+            self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hox-claims", daemon=True)
                 self._thread.start()
