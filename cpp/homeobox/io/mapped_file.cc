@@ -189,4 +189,18 @@ bool MappedFile::broken() const noexcept { return slot_ != nullptr && slot_->bro
 
 std::size_t MappedFile::broken_mappings() noexcept { return MappingTable::instance().broken_mappings.load(); }
 
+namespace {
+std::atomic<std::size_t> mappings_taken{0};
+}  // namespace
+
+std::optional<MappingQuota> MappingQuota::take(std::uint64_t n) noexcept {
+  std::size_t taken = mappings_taken.load();
+  do {
+    if (n > kMappings - taken) return std::nullopt;
+  } while (!mappings_taken.compare_exchange_weak(taken, taken + n));
+  return MappingQuota(n);
+}
+
+MappingQuota::~MappingQuota() { mappings_taken.fetch_sub(n_); }
+
 }  // namespace hox

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -43,6 +45,26 @@ class MappedFile {
   std::span<const std::byte> bytes_;
   std::string path_;
   Slot* slot_;  // nullptr for an empty file, which has no mapping
+};
+
+// MappingQuota: a share of the mappings that this process may have, of which the kernel allows 65,530 by default.
+//
+// Who maps the objects of an array takes as many as there are, before the first; where they are not left, the array is
+// read instead. Half of them are left to everybody else.
+class MappingQuota {
+ public:
+  static constexpr std::size_t kMappings = 32'768;
+
+  // nullopt when `n` are not left. Thread-safe.
+  static std::optional<MappingQuota> take(std::uint64_t n) noexcept;
+
+  MappingQuota(MappingQuota&& other) noexcept : n_(std::exchange(other.n_, 0)) {}
+  MappingQuota& operator=(MappingQuota&&) = delete;
+  ~MappingQuota();
+
+ private:
+  explicit MappingQuota(std::size_t n) noexcept : n_(n) {}
+  std::size_t n_;
 };
 
 }  // namespace hox

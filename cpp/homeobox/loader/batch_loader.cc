@@ -4,13 +4,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
-#include <limits>
 #include <mutex>
-#include <numeric>
 #include <stop_token>
 #include <utility>
 
-#include "homeobox/base/checked.h"
 #include "homeobox/base/error.h"
 #include "homeobox/base/interrupt.h"
 #include "homeobox/base/runtime.h"
@@ -32,28 +29,6 @@ void check_maps(std::span<const ragged::GatherGroup> groups) {
     if (group.columns->drops_features())
       fail<InvalidArgument>("loader: group of array {} leaves features out, which batches do not support",
                             group.indices->path());
-}
-
-// Ranges are checked once here, so that no batch has to.
-void check_pointers(std::span<const ragged::GatherGroup> groups, const CellPointers& cells) {
-  if (cells.begins.size() != cells.groups.size() || cells.lengths.size() != cells.groups.size())
-    fail<InvalidArgument>("loader: {} cells, but {} begins and {} lengths", cells.groups.size(), cells.begins.size(),
-                          cells.lengths.size());
-  if (cells.groups.size() > std::numeric_limits<std::uint32_t>::max())
-    fail<InvalidArgument>("loader: {} cells, more than 2^32 - 1", cells.groups.size());
-  constexpr std::size_t kSlice = 65536;  // keeps the ends, which only this check needs, small
-  std::vector<std::int64_t> ends;
-  for (std::size_t first = 0; first < cells.groups.size(); first += kSlice) {
-    const std::size_t n = std::min(kSlice, cells.groups.size() - first);
-    ends.resize(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto end = checked_add<std::int64_t>(cells.begins[first + i], cells.lengths[first + i]);
-      if (!end) fail<OutOfRange>("loader: cell {} begins at element {}", first + i, cells.begins[first + i]);
-      ends[i] = *end;
-    }
-    ragged::check_cells(groups,
-                        {std::span(cells.groups).subspan(first, n), std::span(cells.begins).subspan(first, n), ends});
-  }
 }
 
 // Marks the loader as in use for the length of a call. The callers release Python's lock, so two threads can meet.
@@ -86,6 +61,7 @@ struct BatchLoader::InFlight {
   Plan plan;
   std::stop_token stop;  // of its epoch
   std::shared_ptr<RawBuffer> memory;
+  std::shared_ptr<void> fetch_charge;  // of what will be fetched for it, then of what was; until it is decoded
   // Guarded by Shared::mutex.
   bool done = false;
   std::shared_ptr<const Batch> batch;
@@ -98,7 +74,8 @@ struct BatchLoader::Shared {
   CellPointers cells;
   LoaderOptions options;
   bool views = true;
-  std::vector<ragged::LoadedGroup> viewed;  // with views: one source per group serves every batch
+  std::vector<ragged::LoadedGroup> viewed;       // with views: one source per group serves every batch
+  std::atomic<std::uint64_t> largest_fetch = 0;  // bytes fetched for one batch so far, without views
   std::mutex mutex;
   std::condition_variable_any changed;
 
@@ -158,6 +135,40 @@ struct BatchLoader::Shared {
     work.error = std::move(error);
     work.done = true;
     changed.notify_all();
+  }
+};
+
+// Fetches the bytes of one batch, which are counted in the budget, then has it decoded.
+struct BatchLoader::Fetch {
+  std::shared_ptr<Shared> shared;
+  std::shared_ptr<InFlight> work;
+  std::shared_ptr<BufferPool> pool;
+
+  void operator()() const {
+    try {
+      check_stop(work->stop);
+      auto loaded = ragged::load_groups(shared->groups, shared->rows_of(work->plan).ranges(), {work->stop});
+      std::uint64_t n_bytes = 0;
+      for (const ragged::LoadedGroup& group : loaded)
+        n_bytes += group.indices.fetched_bytes() + group.values.fetched_bytes();
+      work->fetch_charge = pool->charge(n_bytes);
+      std::uint64_t largest = shared->largest_fetch.load();
+      while (n_bytes > largest && !shared->largest_fetch.compare_exchange_weak(largest, n_bytes)) {
+      }
+      Runtime::cpu().submit([shared = shared, work = work,
+                             loaded = std::make_shared<std::vector<ragged::LoadedGroup>>(std::move(loaded))] {
+        shared->complete(*work, [&] {
+          auto batch = shared->decode(*work, *loaded);
+          loaded->clear();
+          work->fetch_charge.reset();
+          return batch;
+        });
+      });
+    } catch (...) {
+      shared->complete(*work, [error = std::current_exception()]() -> std::shared_ptr<const Batch> {
+        std::rethrow_exception(error);
+      });
+    }
   }
 };
 
@@ -226,13 +237,17 @@ bool BatchLoader::submit_next() {
     waiting_->indices_bytes = round_up(waiting_->n_entries * sizeof(std::int32_t));
     waiting_->values_bytes = round_up(waiting_->n_entries * element_bytes(options.dtype));
   }
-  auto memory = pool_->lease(waiting_->total_bytes());
+  // What fetching takes is known only from the batches before, so the first one goes alone.
+  const std::uint64_t fetched_bytes = shared_->largest_fetch.load();
+  if (!shared_->views && fetched_bytes == 0 && !in_flight_.empty() && waiting_->n_entries != 0) return false;
+  auto memory = pool_->lease(waiting_->total_bytes(), fetched_bytes);
   // The user holds everything that the budget allows and asks for more: one batch at a time goes beyond it.
   if (!memory && in_flight_.empty()) memory = pool_->lease_beyond_budget(waiting_->total_bytes());
   if (!memory) return false;
   auto work = std::make_shared<InFlight>();
   work->plan = std::move(*waiting_);
   work->memory = std::move(memory);
+  if (!shared_->views) work->fetch_charge = pool_->charge(fetched_bytes);
   work->stop = stop_.get_token();
   waiting_.reset();
   submit(work);
@@ -246,19 +261,7 @@ void BatchLoader::submit(const std::shared_ptr<InFlight>& work) {
         [shared = shared_, work] { shared->complete(*work, [&] { return shared->decode(*work, shared->viewed); }); });
     return;
   }
-  Runtime::io().submit([shared = shared_, work] {
-    try {
-      check_stop(work->stop);
-      auto loaded = std::make_shared<const std::vector<ragged::LoadedGroup>>(
-          ragged::load_groups(shared->groups, shared->rows_of(work->plan).ranges(), {work->stop}));
-      Runtime::cpu().submit(
-          [shared, work, loaded] { shared->complete(*work, [&] { return shared->decode(*work, *loaded); }); });
-    } catch (...) {
-      shared->complete(*work, [error = std::current_exception()]() -> std::shared_ptr<const Batch> {
-        std::rethrow_exception(error);
-      });
-    }
-  });
+  Runtime::io().submit(Fetch{shared_, work, pool_});
 }
 
 void BatchLoader::top_up() {

@@ -3,7 +3,7 @@
 // Plan, fetch, decode: next() plans batches (draws cells, adds up sizes) and hands them to the pools; each is one task
 // that fetches its chunks where the store has no views and decodes every row into its final place. Batches come out in
 // the order of the epoch whatever thread finished first. As many are in flight as keep the CPU pool busy, and never
-// more than the byte budget allows.
+// more than the byte budget allows, for their arrays and for what was fetched to make them.
 //
 // next() and restart() are for one thread at a time, and a second one is refused; so is a child of fork(). Batches may
 // go anywhere and outlive the loader.
@@ -18,17 +18,11 @@
 #include <vector>
 
 #include "homeobox/loader/buffer_pool.h"
+#include "homeobox/loader/cell_pointers.h"
 #include "homeobox/loader/epoch_order.h"
 #include "homeobox/ragged/gather.h"
 
 namespace hox::loader {
-
-// Where each cell's entries lie: 16 bytes per cell.
-struct CellPointers {
-  std::vector<std::int64_t> begins;
-  std::vector<std::uint32_t> lengths;
-  std::vector<std::int32_t> groups;  // kNoGroup for a cell without data: an empty row
-};
 
 struct LoaderOptions {
   std::uint32_t batch_size = 512;
@@ -72,6 +66,7 @@ class BatchLoader {
   struct Plan;
   struct InFlight;
   struct Shared;
+  struct Fetch;
   void begin_epoch(std::uint64_t epoch);
   void give_up();
   void top_up();

@@ -12,6 +12,7 @@
 
 #include "homeobox/base/error.h"
 #include "homeobox/io/memory_store.h"
+#include "homeobox/io/testing/counting_store.h"
 #include "homeobox/io/testing/slow_store.h"
 #include "homeobox/ragged/csr_writer.h"
 
@@ -161,6 +162,20 @@ TEST_F(BatchLoaderTest, ABudgetOfNothingStillGivesBatchesAndThoseThatAreKeptStay
   }
   EXPECT_EQ(kept.size(), (kCells + 31) / 32);
   for (const auto& batch : kept) expect_rows(*batch);
+}
+
+TEST_F(BatchLoaderTest, WhatIsFetchedCountsInTheBudgetToo) {
+  const auto slow = std::make_shared<SlowStore>(store_, std::chrono::microseconds(200));
+  for (const std::uint64_t budget : {std::uint64_t{1}, std::uint64_t{40'000}, std::uint64_t{1} << 30}) {
+    const auto counting = std::make_shared<CountingStore>(slow);
+    BatchLoader over(groups(counting), cells_, {.batch_size = 32, .memory_bytes = budget});
+    const std::uint64_t before = counting->bytes_read();
+    const auto first = over.next();
+    ASSERT_NE(first, nullptr);
+    // The first batch goes alone, since what its fetch takes is not known before.
+    EXPECT_GT(counting->bytes_read(), before);
+    EXPECT_EQ(first->cells.size() + drain(over).size(), kCells);
+  }
 }
 
 TEST_F(BatchLoaderTest, AnEpochMayBeLeftAtAnyBatch) {

@@ -11,16 +11,37 @@ std::uint64_t with_headroom(std::uint64_t n_bytes) noexcept { return n_bytes + n
 
 }  // namespace
 
-std::shared_ptr<RawBuffer> BufferPool::lease(std::uint64_t n_bytes) { return take(n_bytes, false); }
+std::shared_ptr<RawBuffer> BufferPool::lease(std::uint64_t n_bytes, std::uint64_t beside_bytes) {
+  return take(n_bytes, beside_bytes, false);
+}
 
-std::shared_ptr<RawBuffer> BufferPool::lease_beyond_budget(std::uint64_t n_bytes) { return take(n_bytes, true); }
+std::shared_ptr<RawBuffer> BufferPool::lease_beyond_budget(std::uint64_t n_bytes) { return take(n_bytes, 0, true); }
+
+std::shared_ptr<void> BufferPool::charge(std::uint64_t n_bytes) {
+  std::vector<RawBuffer> dropped;  // freed without the lock
+  const std::lock_guard lock(mutex_);
+  make_room(n_bytes, dropped);
+  used_bytes_ += n_bytes;
+  return {nullptr, [pool = shared_from_this(), n_bytes](void*) {
+            const std::lock_guard released(pool->mutex_);
+            pool->used_bytes_ -= n_bytes;
+          }};
+}
+
+void BufferPool::make_room(std::uint64_t n_bytes, std::vector<RawBuffer>& dropped) {
+  while (!idle_.empty() && used_bytes_ + idle_bytes_ + n_bytes > budget_bytes_) {
+    idle_bytes_ -= idle_.front().size();
+    dropped.push_back(std::move(idle_.front()));
+    idle_.erase(idle_.begin());
+  }
+}
 
 std::uint64_t BufferPool::bytes_in_use() const {
   const std::lock_guard lock(mutex_);
   return used_bytes_;
 }
 
-std::shared_ptr<RawBuffer> BufferPool::take(std::uint64_t n_bytes, bool beyond_budget) {
+std::shared_ptr<RawBuffer> BufferPool::take(std::uint64_t n_bytes, std::uint64_t beside_bytes, bool beyond_budget) {
   RawBuffer buffer;
   std::vector<RawBuffer> dropped;  // freed without the lock
   {
@@ -28,20 +49,16 @@ std::shared_ptr<RawBuffer> BufferPool::take(std::uint64_t n_bytes, bool beyond_b
     // The one that came back last is the warmest.
     const auto fits = std::find_if(idle_.rbegin(), idle_.rend(),
                                    [n_bytes](const RawBuffer& candidate) { return candidate.size() >= n_bytes; });
+    const std::uint64_t needed = fits != idle_.rend() ? fits->size() : with_headroom(n_bytes);
+    if (used_bytes_ + needed + beside_bytes > budget_bytes_ && used_bytes_ != 0 && !beyond_budget) return nullptr;
     if (fits != idle_.rend()) {
       buffer = std::move(*fits);
       idle_bytes_ -= buffer.size();
       idle_.erase(std::next(fits).base());
     } else {
-      const std::uint64_t fresh = with_headroom(n_bytes);
-      if (used_bytes_ + fresh > budget_bytes_ && used_bytes_ != 0 && !beyond_budget) return nullptr;
-      while (!idle_.empty() && used_bytes_ + idle_bytes_ + fresh > budget_bytes_) {
-        idle_bytes_ -= idle_.front().size();
-        dropped.push_back(std::move(idle_.front()));
-        idle_.erase(idle_.begin());
-      }
+      make_room(needed, dropped);
     }
-    used_bytes_ += buffer.data() != nullptr ? buffer.size() : with_headroom(n_bytes);
+    used_bytes_ += needed;
   }
   dropped.clear();
   if (buffer.data() == nullptr) {

@@ -21,16 +21,23 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   explicit BufferPool(std::uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
 
-  // Memory of at least `n_bytes`. nullptr when it would exceed the budget, unless nothing is in use: then a batch that
-  // is larger than the budget still gets its memory, and a loader cannot come to a halt.
-  std::shared_ptr<RawBuffer> lease(std::uint64_t n_bytes);
+  // Memory of at least `n_bytes`. nullptr when it, and `beside_bytes` to be charged soon, would exceed the budget,
+  // unless nothing is in use: then a batch that is larger than the budget still gets its memory, and a loader cannot
+  // come to a halt.
+  std::shared_ptr<RawBuffer> lease(std::uint64_t n_bytes, std::uint64_t beside_bytes = 0);
   // The same, whatever the budget says.
   std::shared_ptr<RawBuffer> lease_beyond_budget(std::uint64_t n_bytes);
+
+  // Counts memory that somebody else has, as what was fetched for a batch, as in use until the charge goes. Never
+  // refused; makes room by letting go of idle memory.
+  std::shared_ptr<void> charge(std::uint64_t n_bytes);
 
   std::uint64_t bytes_in_use() const;
 
  private:
-  std::shared_ptr<RawBuffer> take(std::uint64_t n_bytes, bool beyond_budget);
+  std::shared_ptr<RawBuffer> take(std::uint64_t n_bytes, std::uint64_t beside_bytes, bool beyond_budget);
+  // Moves idle memory to `dropped` until `n_bytes` more fit in the budget, or none is left.
+  void make_room(std::uint64_t n_bytes, std::vector<RawBuffer>& dropped);
   void give_back(RawBuffer buffer);
 
   const std::uint64_t budget_bytes_;

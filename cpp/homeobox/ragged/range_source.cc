@@ -45,14 +45,14 @@ RangeSource::RangeSource(std::shared_ptr<const zarr::Array> array, std::span<con
   check_ranges(*array_, begins, ends);
   if (views_) return;
   chunk_indexes_ = chunks_under(begins, ends, array_->chunk_elements());
-  chunks_ = array_->fetch_chunks(chunk_indexes_, options);
+  fetched_ = array_->fetch_chunks(chunk_indexes_, options);
 }
 
 zarr::ChunkView RangeSource::chunk(std::uint64_t index) const {
   if (views_) return array_->view_chunk(index);
   const auto found = std::lower_bound(chunk_indexes_.begin(), chunk_indexes_.end(), index);
-  const zarr::EncodedChunk& fetched = chunks_[static_cast<std::size_t>(found - chunk_indexes_.begin())];
-  return {fetched.bytes.bytes(), fetched.present};
+  const auto& chunk = fetched_.chunks[static_cast<std::size_t>(found - chunk_indexes_.begin())];
+  return {chunk.bytes.bytes(), chunk.present};
 }
 
 RangeSource::Start RangeSource::locate(std::uint64_t element) const {

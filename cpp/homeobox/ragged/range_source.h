@@ -47,6 +47,9 @@ class RangeSource {
   // `n` elements from `start`, which lie in an announced range, as stored. `out` is aligned for the element type.
   void decode(Start start, std::uint64_t n, std::byte* out, codec::Scratch& scratch, DecodedChunk& kept) const;
 
+  // Of the chunks that were fetched, and what came with them; 0 with views.
+  std::uint64_t fetched_bytes() const noexcept { return fetched_.n_bytes; }
+
   DataType dtype() const noexcept { return array_->metadata().dtype; }
   const zarr::Array& array() const noexcept { return *array_; }
 
@@ -60,7 +63,7 @@ class RangeSource {
   std::uint64_t chunk_elements_;
   std::uint32_t chunk_shift_;                 // of a power of two, else 0: one division per row is felt
   std::vector<std::uint64_t> chunk_indexes_;  // ascending
-  std::vector<zarr::EncodedChunk> chunks_;
+  zarr::FetchedChunks fetched_;               // parallel to them
 };
 
 }  // namespace hox::ragged

@@ -1,10 +1,12 @@
 #include "homeobox/zarr/array.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "homeobox/base/error.h"
 #include "homeobox/base/runtime.h"
+#include "homeobox/io/mapped_file.h"
 #include "homeobox/zarr/join_ranges.h"
 #include "homeobox/zarr/node.h"
 #include "homeobox/zarr/shard_cache.h"
@@ -48,8 +50,11 @@ struct Array::Impl {
         chain(parse_chain(metadata, path)),
         grid(make_grid(metadata, path)),
         manifest(std::move(manifest_in)),
+        mappings(metadata.is_sharded && store->view(join_path(path, kMetadataName))
+                     ? MappingQuota::take(grid.n_shards())
+                     : std::nullopt),
         shards(grid.n_shards()),
-        has_views(metadata.is_sharded && store->view(join_path(path, kMetadataName)).has_value()) {}
+        has_views(mappings.has_value()) {}
 
   std::string shard_key(std::uint64_t shard) const { return join_path(path, grid.shard_key(shard)); }
 
@@ -122,16 +127,21 @@ struct Array::Impl {
     return shards.get(shard, [&] { return load_view(shard); }, {});
   }
 
-  // Fetches the chunks at `locations`, all of one shard, into `out`, which is parallel to them.
-  void fetch_shard(std::span<const ChunkLocation> locations, std::span<EncodedChunk*> out,
-                   const ReadOptions& options) const {
+  // Fetches the chunks at `locations`, all of one shard, into `out`, which is parallel to them. Returns the bytes that
+  // they keep in memory, those between joined chunks too.
+  std::uint64_t fetch_shard(std::span<const ChunkLocation> locations, std::span<EncodedChunk*> out,
+                            const ReadOptions& options) const {
     const std::uint64_t shard = locations.front().shard;
     if (!metadata.is_sharded) {
       auto object = store->read(shard_key(shard), options);
-      if (!object) return check_shard(shard, std::nullopt);
+      if (!object) {
+        check_shard(shard, std::nullopt);
+        return 0;
+      }
       check_shard_bytes(shard, object->bytes());
+      const std::uint64_t n_bytes = object->size();
       *out.front() = {std::move(*object), true};
-      return;
+      return n_bytes;
     }
     const LoadedShard& loaded = shards.get(
         shard, [&] { return load_index(shard, options); }, options.stop);
@@ -141,7 +151,7 @@ struct Array::Impl {
       const ChunkExtent& extent = loaded.extents[locations[i].slot];
       if (extent.present()) wanted.push_back({{extent.begin, extent.end()}, out[i]});
     }
-    if (wanted.empty()) return;
+    if (wanted.empty()) return 0;
     std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.first.begin < b.first.begin; });
     std::vector<ByteRange> ranges;
     for (const auto& entry : wanted) ranges.push_back(entry.first);
@@ -153,6 +163,9 @@ struct Array::Impl {
       const std::uint64_t base = joined.requests[request].begin;
       *wanted[i].second = {(*answers)[request].slice(ranges[i].begin - base, ranges[i].end - base), true};
     }
+    std::uint64_t n_bytes = 0;
+    for (const ByteRange& request : joined.requests) n_bytes += request.end - request.begin;
+    return n_bytes;
   }
 
   std::shared_ptr<const Store> store;
@@ -161,6 +174,7 @@ struct Array::Impl {
   codec::CodecChain chain;
   ChunkGrid grid;
   std::shared_ptr<const Manifest> manifest;  // nullptr unless it lists this array
+  std::optional<MappingQuota> mappings;      // given back after those of `shards`
   mutable ShardCache shards;
   bool has_views;
 };
@@ -208,9 +222,11 @@ ChunkView Array::view_chunk(std::uint64_t chunk) const {
   return {{loaded->object.data() + extent.begin, extent.n_bytes}, true};
 }
 
-std::vector<EncodedChunk> Array::fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options) const {
+FetchedChunks Array::fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options) const {
   const Impl& impl = *impl_;
-  std::vector<EncodedChunk> answers(chunks.size());
+  FetchedChunks fetched;
+  std::vector<EncodedChunk>& answers = fetched.chunks;
+  answers.resize(chunks.size());
   std::vector<std::pair<ChunkLocation, EncodedChunk*>> wanted;
   wanted.reserve(chunks.size());
   for (std::size_t i = 0; i < chunks.size(); ++i) {
@@ -227,7 +243,7 @@ std::vector<EncodedChunk> Array::fetch_chunks(std::span<const std::uint64_t> chu
       const ChunkExtent& extent = loaded.extents[location.slot];
       if (extent.present()) *answer = {loaded.object.slice(extent.begin, extent.end()), true};
     }
-    return answers;
+    return fetched;
   }
   std::vector<ChunkLocation> locations;
   std::vector<EncodedChunk*> targets;
@@ -238,14 +254,16 @@ std::vector<EncodedChunk> Array::fetch_chunks(std::span<const std::uint64_t> chu
     targets.push_back(answer);
   }
   shard_begins.push_back(locations.size());
+  std::atomic<std::uint64_t> n_bytes = 0;
   const auto fetch_one_shard = [&](std::size_t i, const std::stop_token& stop) {
     const std::size_t begin = shard_begins[i];
     const std::size_t count = shard_begins[i + 1] - begin;
-    impl.fetch_shard(std::span(locations).subspan(begin, count), std::span(targets).subspan(begin, count),
-                     ReadOptions{.stop = stop});
+    n_bytes += impl.fetch_shard(std::span(locations).subspan(begin, count), std::span(targets).subspan(begin, count),
+                                ReadOptions{.stop = stop});
   };
   parallel_for(Runtime::io(), shard_begins.size() - 1, fetch_one_shard, options.stop);
-  return answers;
+  fetched.n_bytes = n_bytes;
+  return fetched;
 }
 
 void Array::rethrow_with_context(std::uint64_t chunk) const {

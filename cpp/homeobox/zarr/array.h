@@ -32,7 +32,14 @@ struct EncodedChunk {
   bool present = false;
 };
 
-// The same without ownership, valid as long as the Array.
+// Of several chunks, in the order asked, with the bytes that they keep in memory: what lies between chunks that came in
+// one request is of no use, but there. Views keep none.
+struct FetchedChunks {
+  std::vector<EncodedChunk> chunks;
+  std::uint64_t n_bytes = 0;
+};
+
+// One without ownership, valid as long as the Array.
 struct ChunkView {
   std::span<const std::byte> bytes;
   bool present = false;
@@ -74,10 +81,10 @@ class Array {
   // Fetches the encoded bytes of `chunks` (ascending, unique), joining neighbouring extents of a shard into few
   // requests; answered in the order asked. Blocks on I/O. From a store with views the bytes are views, so
   // store().check_views() is due after they were used.
-  std::vector<EncodedChunk> fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options = {}) const;
+  FetchedChunks fetch_chunks(std::span<const std::uint64_t> chunks, const ReadOptions& options = {}) const;
 
-  // True when view_chunk is the way to read: the store gives views (Store::view), and a shard holds many chunks. An
-  // unsharded array would take a mapping for each of its chunks, and a process may have 65,530.
+  // True when view_chunk is the way to read: the store gives views (Store::view), a shard holds many chunks, and this
+  // process has mappings left for all shards (MappingQuota). An unsharded array would take one for each of its chunks.
   bool has_views() const noexcept;
   // Encoded bytes in place; after the first use of a shard without a lock, a copy or a system call.
   ChunkView view_chunk(std::uint64_t chunk) const;

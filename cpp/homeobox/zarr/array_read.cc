@@ -32,7 +32,7 @@ void for_each_encoded(const Array& array, std::span<const std::uint64_t> chunks,
   for (std::size_t window_begin = 0; window_begin < chunks.size(); window_begin += window) {
     const auto current = chunks.subspan(window_begin, std::min(window, chunks.size() - window_begin));
     std::vector<EncodedChunk> fetched;
-    if (!array.has_views()) fetched = array.fetch_chunks(current, options);
+    if (!array.has_views()) fetched = array.fetch_chunks(current, options).chunks;
     const std::size_t per_task = static_cast<std::size_t>(std::max<std::uint64_t>(1, kTaskBytes / chunk_bytes));
     const auto run_task = [&](std::size_t task) {
       for (std::size_t i = task * per_task; i < std::min(current.size(), (task + 1) * per_task); ++i) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "homeobox/base/error.h"
+#include "homeobox/io/mapped_file.h"
 #include "homeobox/io/memory_store.h"
 #include "homeobox/io/testing/counting_store.h"
 #include "homeobox/zarr/array_writer.h"
@@ -51,8 +52,8 @@ TEST_P(ChunksOfArray, ViewsAndFetchesAgree) {
   EXPECT_EQ(array->has_views(), GetParam()) << "a view per unsharded chunk would exhaust a process's mappings";
   ASSERT_FALSE(remote->has_views());
   const std::vector<std::uint64_t> chunks = {0, 1, 5, 6, 7, 12};
-  const std::vector<EncodedChunk> viewed = array->fetch_chunks(chunks);
-  const std::vector<EncodedChunk> fetched = remote->fetch_chunks(chunks);
+  const std::vector<EncodedChunk> viewed = array->fetch_chunks(chunks).chunks;
+  const std::vector<EncodedChunk> fetched = remote->fetch_chunks(chunks).chunks;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     EXPECT_EQ(fetched[i].present, chunks[i] != 5 && chunks[i] != 6);
     EXPECT_EQ(viewed[i].present, fetched[i].present);
@@ -99,48 +100,24 @@ TEST(Array, ChunksBeyondTheEndAreOutOfRange) {
 }
 
 TEST(ArrayWriter, OneOfTwoThatWriteTheSameArrayFinishes) {
-  const auto store = std::make_shared<MemoryStore>();
-  ArrayOptions options;
-  options.dtype = DataType::kUint8;
-  options.shape = {4};
-  options.chunk_shape = {4};
-  options.codecs = Json::array({"bytes"});
-  ArrayWriter first(store, "a", options);
-  options.attributes = {{"of", "the second"}};
-  ArrayWriter second(store, "a", options);
-  const std::vector<std::byte> rows(4, std::byte{1});
-  first.append(rows, 4);
-  second.append(rows, 4);
-  first.finish();
-  EXPECT_THROW(second.finish(), Conflict);
-  EXPECT_EQ(Array::open(store, "a")->metadata().attributes.size(), 0U);
-}
-
-TEST(Array, ContextIsAddedToCorruptDataOnly) {
-  const auto array = Array::open(make_store(true), "a");
-  const auto rethrown = [&](const auto& error) -> std::string {
-    try {
-      try {
-        throw error;
-      } catch (...) {
-        array->rethrow_with_context(9);
-      }
-    } catch (const Error& caught) {
-      return caught.what();
-    }
+  const auto store = make_store(true);
+  const auto text = store->read("a/zarr.json");
+  ASSERT_TRUE(text.has_value());
+  Json metadata = Json::parse(std::string(reinterpret_cast<const char*>(text->data()), text->size()));
+  const auto open = [&](const std::string& path, std::uint64_t n_shards) {
+    metadata["shape"] = {32 * n_shards};
+    const std::string document = metadata.dump();
+    store->write(path + "/zarr.json", std::as_bytes(std::span(document)));
+    return Array::open(store, path);
   };
-  EXPECT_EQ(rethrown(CorruptData("bad")), "array a, shard a/c/2, chunk 9: bad");
-  EXPECT_EQ(rethrown(StoreError("gone")), "gone");
-}
-
-TEST(Array, AStoppedReadIsCancelled) {
-  const auto array = Array::open(std::make_shared<CountingStore>(make_store(true)), "a");
-  std::stop_source source;
-  source.request_stop();
-  const std::vector<std::uint64_t> begin = {0};
-  const std::vector<std::uint64_t> end = {100};
-  std::vector<std::byte> out(400);
-  EXPECT_THROW(array->read(begin, end, out, {.stop = source.get_token()}), Cancelled);
+  EXPECT_FALSE(open("too_many", MappingQuota::kMappings + 1)->has_views());
+  {
+    const auto most = open("most", MappingQuota::kMappings - 10);
+    EXPECT_TRUE(most->has_views());
+    EXPECT_FALSE(open("some", 11)->has_views());
+    EXPECT_TRUE(open("few", 10)->has_views());
+  }
+  EXPECT_TRUE(open("some", 11)->has_views());
 }
 
 }  // namespace
