@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import tarfile
+import types
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import anndata
@@ -59,10 +62,19 @@ class MultiomeCell(hox.HoxBaseSchema):
     barcode: str
 
 
-def ingest(folder: Path, cell: type, mdata: mudata.MuData, places: dict[str, tuple[str, str]]) -> hox.RaggedAtlas:
+def ingest(
+    folder: Path,
+    cell: type,
+    mdata: mudata.MuData,
+    places: dict[str, tuple[str, str]],
+    others: Mapping[str, list[str]] = types.MappingProxyType({}),
+) -> hox.RaggedAtlas:
+    """`others` are features to register beside those of the data."""
     spaces = {name: space for name, (space, _) in places.items()}
     registries = dict.fromkeys(spaces.values(), Feature)
     atlas = hox.create_or_open_atlas(folder, "cells", cell, "datasets", hox.DatasetRecord, registry_schemas=registries)
+    for space, uids in others.items():
+        atlas.register_features(space, [Feature(uid=uid) for uid in uids])
     records = {}
     for name, space in spaces.items():
         mdata[name].var["global_feature_uid"] = mdata[name].var_names
@@ -105,7 +117,40 @@ def test_multiome_of_an_old_h5mu_with_a_feature_space_of_the_users(tmp_path):
     assert_equal_to_source(atlas, mdata["atac"], PEAKS)
 
 
-FRAGMENT_FILES = ["atac_archr_pbsmall", "atac_bpcells_mini", "atac_pbmc_multiome"]
+UNSPLICED = "test_unspliced"
+if UNSPLICED not in registered_feature_spaces():
+    hox.register_spec(hox.get_spec(PEAKS).model_copy(update={"feature_space": UNSPLICED}))
+
+
+class VelocityCell(hox.HoxBaseSchema):
+    gene_expression: SparseZarrPointer | None = None
+    test_unspliced: SparseZarrPointer | None = None
+    barcode: str
+
+
+@pytest.mark.parametrize(
+    "name", ["rna_mouse_pancreas_velocity_50obs.h5ad", "rna_mouse_dentategyrus_velocity_100obs.h5ad"]
+)
+def test_spliced_and_unspliced_counts_of_the_same_genes(tmp_path, name):
+    with warnings.catch_warnings(action="ignore"):
+        read = anndata.read_h5ad(DATA / name)
+    read.var_names_make_unique()
+    parts = {
+        layer: anndata.AnnData(read.layers[layer], pd.DataFrame(index=read.obs_names), read.var[[]])
+        for layer in ("spliced", "unspliced")
+    }
+    places = {"spliced": ("gene_expression", "counts"), "unspliced": (UNSPLICED, "counts")}
+    atlas = ingest(tmp_path, VelocityCell, mudata.MuData(parts), places, others={"gene_expression": ["0", "A0", "b"]})
+    assert atlas.validate(deep=True) == []
+    for layer, (space, _) in places.items():
+        assert_equal_to_source(atlas, parts[layer], space)
+
+
+FRAGMENT_FILES = [
+    "atac_archr_pbsmall_fragments.tsv.gz",
+    "atac_bpcells_mini_fragments.tsv.gz",
+    "atac_pbmc_multiome_fragments.tsv.gz",
+]
 
 
 class AtacCell(hox.HoxBaseSchema):
@@ -127,7 +172,7 @@ def fragment_lines(path: Path) -> pl.DataFrame:
 
 @pytest.mark.parametrize("name", FRAGMENT_FILES)
 def test_fragments_of_files(tmp_path, name):
-    path = DATA / f"{name}_fragments.tsv.gz"
+    path = DATA / name
     source = fragment_lines(path).with_columns((pl.col("end") - pl.col("start")).alias("length"))
     parsed = hox.fragments.parse_bed_fragments(path)
     assert parsed.equals(source.select(pl.col(column).cast(kind) for column, kind in parsed.schema.items()))
@@ -175,6 +220,18 @@ def test_fragments_of_files(tmp_path, name):
     for column, (chrom, begin, end) in enumerate(counter.var.itertuples(index=False)):
         overlap = (pl.col("chrom") == chrom) & (pl.col("start") < end) & (pl.col("end") > begin)
         assert counts[0, column] == source.filter(overlap).height
+
+
+def test_chromosomes_are_those_of_the_index_of_a_file(tmp_path):
+    index = DATA / "atac_archr_pbsmall_fragments.tsv.gz.tbi"
+    with gzip.open(index) as file:
+        magic, n_chromosomes, *_, n_bytes = struct.unpack("<4s8i", file.read(36))
+        names = file.read(n_bytes).decode().split("\0")[:-1]
+    assert (magic, n_chromosomes) == (b"TBI\1", len(names))
+    found = hox.fragments.parse_bed_fragments(index.with_suffix(""))
+    assert sorted(found["chrom"].unique()) == sorted(names)
+    with pytest.raises(hox.errors.InvalidArgumentError, match=r"tsv.gz.tbi', line 1: at least 4 columns"):
+        hox.fragments.parse_bed_fragments(index)
 
 
 class TileCell(hox.HoxBaseSchema):

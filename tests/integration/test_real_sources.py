@@ -33,21 +33,45 @@ def _quiet():
 def round_trip(
     folder: Path, given: object, expected: sp.spmatrix | np.ndarray, uids: list[str], **options: object
 ) -> anndata.AnnData:
-    """Ingest, and hold every value against the source's; the answer, with its columns as in the source."""
+    """Ingest, and hold every value that any kind of query gives against the source's.
+
+    The answer to a query of everything, with its columns as in the source.
+    """
     space = str(options.pop("space", "gene_expression"))
     atlas = empty_atlas(folder, {space: []})
     atlas.register_features(space, [Feature(uid=uid) for uid in uids])
     record = hox.DatasetRecord(zarr_group="g", feature_space=space, n_cells=expected.shape[0])
     arguments = {"zarr_layer": "counts", "memory": "64MiB", **options}
     assert hox.add_from_anndata(atlas, given, feature_space=space, dataset_record=record, **arguments) == record.n_cells
-    found = checked_out(atlas, folder).query().feature_spaces(space).to_anndata()
+    if space == "gene_expression":
+        hox.add_csc(atlas, "g", space)
+    snapshot = checked_out(atlas, folder)
+    assert snapshot.validate(deep=True) == []
+    found = snapshot.query().feature_spaces(space).to_anndata()
     place = {uid: i for i, uid in enumerate(found.var_names)}
     found = found[:, [place[uid] for uid in uids]]
     got, wanted = (matrix if sp.issparse(matrix) else sp.csr_matrix(matrix) for matrix in (found.X, expected))
     assert got.shape == wanted.shape
     assert (got != wanted).nnz == 0
     assert got.sum(dtype=np.float64) > 0
+    few = sorted(np.random.default_rng(5).choice(len(uids), 5, replace=False))
+    chosen = snapshot.query().features([uids[i] for i in few], space).to_anndata()[:, [uids[i] for i in few]].X
+    assert (sp.csr_matrix(chosen) != wanted.tocsc()[:, few].tocsr()).nnz == 0
+    if space == "gene_expression":
+        assert_batches_equal(snapshot, wanted.tocsr(), uids)
     return found
+
+
+def assert_batches_equal(snapshot: hox.RaggedAtlas, expected: sp.csr_matrix, uids: list[str]) -> None:
+    """Every cell comes once, with its counts."""
+    place = {uid: i for i, uid in enumerate(uids)}
+    column_of = np.array([place[uid] for uid in snapshot.feature_registry("gene_expression")["uid"]])
+    n_cells = 0
+    for batch in snapshot.query().to_loader(500, seed=3):
+        rows = sp.csr_matrix((batch.values, column_of[batch.indices], batch.offsets), shape=(len(batch), len(uids)))
+        assert (rows != expected[batch.cells]).nnz == 0
+        n_cells += len(batch)
+    assert n_cells == expected.shape[0]
 
 
 H5AD = {
@@ -124,11 +148,24 @@ def test_tables_of_text(tmp_path, file, separator, space):
     table.columns = [f"{i}:{name}" for i, name in enumerate(table.columns)]
     adata = anndata.AnnData(table)
     adata.obs["label"] = adata.obs_names
-    if "celseq2" in file:
-        metadata = pd.read_csv(DATA / file.replace("count", "metadata"), index_col=0)
-        adata.obs["label"] = metadata.loc[adata.obs_names, "cell_line"]
     found = round_trip(tmp_path, adata, table.to_numpy(), list(table.columns), feature_uids="index", space=space)
     assert found.obs["label"].tolist() == adata.obs["label"].tolist()
+
+
+def test_counts_and_what_is_known_of_the_cells_in_two_tables(tmp_path):
+    counts = pd.read_csv(DATA / "rna_sc_mixology_celseq2.count.csv.gz", index_col=0).T
+    metadata = pd.read_csv(DATA / "rna_sc_mixology_celseq2.metadata.csv.gz", index_col=0)
+    assert metadata.shape == (274, 16)
+    adata = anndata.AnnData(counts.iloc[:, :200], obs=metadata.astype({"cell_line": "category"}))
+    schema = hox.HoxBaseSchema.from_anndata(adata, obs_names="cell")
+    spaces = {"gene_expression": Feature}
+    atlas = hox.create_or_open_atlas(tmp_path, "cells", schema, "datasets", hox.DatasetRecord, registry_schemas=spaces)
+    atlas.register_features("gene_expression", [Feature(uid=uid) for uid in adata.var_names])
+    record = hox.DatasetRecord(zarr_group="g", feature_space="gene_expression", n_cells=adata.n_obs)
+    options = {"feature_space": "gene_expression", "zarr_layer": "counts", "feature_uids": "index"}
+    hox.add_from_anndata(atlas, adata, dataset_record=record, **options)
+    found = checked_out(atlas, tmp_path).query().to_anndata().obs.set_index("cell")
+    pd.testing.assert_frame_equal(found[list(metadata.columns)], adata.obs, check_names=False)
 
 
 def test_proteins_beside_rna(tmp_path):
@@ -183,3 +220,10 @@ def test_zarr_of_version_3(tmp_path):
         tmp_path / "a", adata, adata.layers["counts"], uids, feature_uids="index", source="layers/counts"
     )
     assert found.obs["label"].tolist() == adata.obs["bulk_labels"].tolist()
+
+
+def test_no_file_is_forgotten():
+    """Each is named by a test here or beside, which reads it."""
+    read = Path(__file__).read_text() + Path(__file__).with_name("test_real_modalities.py").read_text()
+    given = {file.name for file in DATA.iterdir()} - {"README.md", "SHA256SUMS"}
+    assert sorted(name for name in given if name not in read) == []
