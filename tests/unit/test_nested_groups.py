@@ -15,6 +15,7 @@ from small_atlas import Dataset, add, empty_atlas
 
 import homeobox as hox
 from homeobox import _core
+from homeobox.catalog import Table
 from homeobox.errors import ConflictError, InvalidArgumentError
 from homeobox.ingest.group_claim import MARKER, claim_group, hold_group
 
@@ -151,3 +152,46 @@ def test_parts_of_a_group_are_claimed_inside_it(atlas: hox.RaggedAtlas) -> None:
         claim_group(store, "first/csr/layers/more", lambda: None)
     atlas.clean()
     assert atlas.validate(deep=True) == []
+
+
+def opened_versions(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Fills with the recorded versions of tables that are opened from now on."""
+    opened = []
+    original = Table.open.__func__
+
+    def noticed(cls: type[Table], location: object, name: str, version: int | None = None) -> Table:
+        if version is not None:
+            opened.append((name, version))
+        return original(cls, location, name, version)
+
+    monkeypatch.setattr(Table, "open", classmethod(noticed))
+    return opened
+
+
+def test_a_name_that_is_new_is_not_looked_up_in_every_snapshot(
+    atlas: hox.RaggedAtlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        add(atlas, dataset(f"study/batch{number}"))
+        atlas.optimize()
+        atlas.snapshot()
+    opened = opened_versions(monkeypatch)
+    add(atlas, dataset("new"))
+    add(atlas, dataset("study/new"))
+    assert not opened
+    atlas.delete_dataset("study/batch1")
+    opened.clear()
+    with pytest.raises(InvalidArgumentError, match=r"cells of snapshot\(s\) \[1, 2\] point to it"):
+        add(atlas, dataset("study/batch1"))
+    assert opened
+
+
+@pytest.mark.parametrize("asked", ["first/b", "first/csr/b", "first"])
+def test_groups_of_snapshots_count_without_a_manifest_too(atlas: hox.RaggedAtlas, asked: str) -> None:
+    atlas.catalog.store.remove("first/.hox-manifest")  # as 0.2.2 writes them
+    atlas.snapshot()
+    atlas.delete_dataset("first")
+    before = below(atlas.catalog.store, "first")
+    with pytest.raises(InvalidArgumentError, match="'first'"):
+        add(atlas, dataset(asked))
+    assert below(atlas.catalog.store, "first") == before

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.group_name import check_group_name, check_not_nested
-from homeobox.ingest.pending import groups_of_datasets, is_pending
+from homeobox.ingest.pending import groups_around, is_pending
 from homeobox.schema import DatasetRecord, PointerField, ZarrGroupSpec, get_spec
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check_target(catalog: Catalog, record: DatasetRecord, feature_space: str) ->
             f"dataset record says feature space '{record.feature_space}', but '{feature_space}' is to be ingested"
         )
     check_group_name(record.zarr_group)
-    check_not_nested(record.zarr_group, groups_of_datasets(catalog))
+    check_not_nested(record.zarr_group, groups_around(catalog, record.zarr_group))
     # A pending row of the name is replaced later; the check for a taken uid is made again then.
     if not is_pending(catalog, record.zarr_group):
         catalog.datasets.check_new(record)
