@@ -295,6 +295,43 @@ def test_counts_equal_the_plain_comparison_of_all_pairs(tmp_path, rng):
     np.testing.assert_array_equal(counted.X.toarray(), expected)
 
 
+def fragments_of_one_cell(starts: np.ndarray, lengths: np.ndarray) -> hox.FragmentResult:
+    return hox.FragmentResult(
+        chromosomes=np.zeros(len(starts), np.uint8),
+        starts=starts.astype(np.uint32),
+        lengths=lengths.astype(np.uint16),
+        offsets=np.array([0, len(starts)]),
+        chrom_names=["chr1"],
+        obs=pd.DataFrame(index=["a"]),
+    )
+
+
+def test_a_range_over_everything_does_not_make_every_pair_be_looked_at(rng):
+    n = 200_000  # all pairs of which would be 4e10
+    size = 1000 * n
+    fragments = fragments_of_one_cell(rng.integers(0, size - 300, n), rng.integers(1, 300, n))
+    peaks = [GenomicRange("chr1", 1000 * i, 1000 * i + 500) for i in range(n)]
+    counted = FragmentCounter([GenomicRange("chr1", 0, size), *peaks]).count_fragments(fragments)
+    alone = FragmentCounter(peaks).count_fragments(fragments)
+    assert counted.sum() == alone.sum() + n
+    assert counted[:, 0].sum() == n  # those of one start keep their order
+    assert (counted[:, 1:] != alone).nnz == 0
+
+
+@pytest.mark.parametrize("depth", [3, 16, 40])
+def test_ranges_inside_one_another_to_any_depth(rng, depth):
+    bounds = [(int(i), int(2000 - i)) for i in rng.permutation(900)[:depth]]
+    bounds += [(a, a + 20) for a in range(0, 2000, 50)] + [(500, 500), (700, 700), (700, 1900), (700, 701)]
+    fragments = fragments_of_one_cell(rng.integers(0, 2100, 500), rng.integers(0, 400, 500))
+    counter = FragmentCounter([GenomicRange("chr1", begin, end) for begin, end in bounds])
+    starts = fragments.starts.astype(np.int64)
+    ends = starts + fragments.lengths
+    expected = [
+        np.count_nonzero((starts < end) & (ends > begin)) for begin, end in counter.var[["start", "end"]].values
+    ]
+    assert counter.count_fragments(fragments).toarray()[0].tolist() == expected
+
+
 def test_ranges_have_names():
     assert FragmentCounter([GenomicRange("chr1", 5, 9), GenomicRange("chr1", 2, 3, "peak")]).var.index.to_list() == [
         "peak",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Pairs of fragment and range that are looked at together; bounds the temporaries to some 300 MB.
 _PAIRS = 1 << 23
+# Ranges inside ranges inside ranges beyond this depth are looked at one by one.
+_MAX_LAYERS = 16
 
 
 @dataclass(frozen=True)
@@ -126,19 +128,41 @@ class FragmentCounter:
         self, starts: np.ndarray, ends: np.ndarray, begin: int, end: int
     ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Pairs of a fragment and a column of ``begin .. end`` that overlap, in blocks."""
-        range_starts, range_ends = self._starts[begin:end], self._ends[begin:end]
-        # Ends need not ascend where ranges lie inside each other; their running maximum does. Of the ranges between
-        # the first whose maximum is behind the fragment's start and the last that begins before its end some end early.
-        lows = np.searchsorted(np.maximum.accumulate(range_ends), starts, side="right")
-        highs = np.searchsorted(range_starts, ends, side="left")
-        n_pairs = np.maximum(highs - lows, 0)
-        bounds = np.concatenate([[0], np.cumsum(n_pairs)])
-        first = 0
-        while first < len(starts):
-            last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _PAIRS, side="right")) - 1)
-            block = n_pairs[first:last]
-            rows = np.repeat(np.arange(first, last), block)
-            columns = np.arange(len(rows)) - np.repeat(bounds[first:last] - bounds[first], block) + lows[rows]
-            hit = range_ends[columns] > starts[rows]
-            yield rows[hit], begin + columns[hit]
-            first = last
+        for columns in _layers(self._ends[begin:end]):
+            range_starts, range_ends = self._starts[begin + columns], self._ends[begin + columns]
+            # Ends need not ascend in the last layer; their running maximum does. Of the ranges between the first whose
+            # maximum is behind the fragment's start and the last that begins before its end some end early.
+            lows = np.searchsorted(np.maximum.accumulate(range_ends), starts, side="right")
+            highs = np.searchsorted(range_starts, ends, side="left")
+            for rows, found in _pairs(lows, highs):
+                hit = range_ends[found] > starts[rows]
+                yield rows[hit], begin + columns[found[hit]]
+
+
+def _layers(ends: np.ndarray) -> Iterable[np.ndarray]:
+    """Places of ranges that are sorted by their starts, in layers inside which no range lies inside another.
+
+    Between the first and the last that a fragment overlaps in such a layer, it overlaps all. Without them one range
+    over a whole chromosome would make every fragment look at every range.
+    """
+    left = np.arange(len(ends))
+    for _ in range(_MAX_LAYERS):
+        highest = ends[left] == np.maximum.accumulate(ends[left]) if len(left) else np.empty(0, dtype=bool)
+        if highest.any():
+            yield left[highest]
+        left = left[~highest]
+    if len(left):
+        yield left
+
+
+def _pairs(lows: np.ndarray, highs: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Each row with each number of its ``lows .. highs``, in blocks."""
+    n_pairs = np.maximum(highs - lows, 0)
+    bounds = np.concatenate([[0], np.cumsum(n_pairs)])
+    first = 0
+    while first < len(lows):
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _PAIRS, side="right")) - 1)
+        block = n_pairs[first:last]
+        rows = np.repeat(np.arange(first, last), block)
+        yield rows, np.arange(len(rows)) - np.repeat(bounds[first:last] - bounds[first], block) + lows[rows]
+        first = last
