@@ -1,9 +1,14 @@
 """Row classes, pointers, feature spaces and uids."""
 
 import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
+import homeobox as hox
 from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.schema import (
     AUTO_FIELDS,
@@ -17,6 +22,7 @@ from homeobox.schema import (
     PointerKind,
     SparseZarrPointer,
     ZarrGroupSpec,
+    column,
     compute_layout_uid,
     get_spec,
     make_stable_uid,
@@ -223,3 +229,46 @@ def test_specs_of_users() -> None:
     assert spec.validate_group(FakeGroup({"xy": ((3, 2), "f")})) == []
     with pytest.raises(InvalidArgumentError):
         register_spec(spec)
+
+
+def test_classes_of_a_notebook_reach_other_processes(tmp_path: Path) -> None:
+    """As cloudpickle takes them there for Dask: by value, since nobody can import them."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+
+    class Cell(HoxBaseSchema):
+        gene_expression: SparseZarrPointer | None = None
+        stage: str | None = column(categories=["early", "late"], ordered=True)
+
+    class Gene(FeatureBaseSchema):
+        symbol: str
+
+    (tmp_path / "classes").write_bytes(cloudpickle.dumps((Cell, Gene, tmp_path / "atlas")))
+    script = """
+        import pickle, sys
+        from pathlib import Path
+
+        cell, gene, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
+        import homeobox as hox
+
+        atlas = hox.create_or_open_atlas(
+            folder, "cells", cell, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": gene}
+        )
+        atlas.register_features("gene_expression", [gene(uid="a", symbol="b")])
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), tmp_path / "classes"], check=True, timeout=90)
+    atlas = hox.create_or_open_atlas(
+        tmp_path / "atlas", "cells", Cell, "datasets", hox.DatasetRecord, registry_schemas={"gene_expression": Gene}
+    )
+    assert atlas.feature_registry("gene_expression")["symbol"].to_list() == ["b"]
+    assert "homeobox.categories" in str(atlas.catalog.cells_schema.field("stage").metadata)
+
+
+def test_a_class_without_any_field_makes_no_atlas(tmp_path: Path) -> None:
+    class Nothing(HoxBaseSchema):
+        pass
+
+    with pytest.raises(TypeError, match="Nothing must declare at least one"):
+        hox.create_or_open_atlas(
+            tmp_path / "atlas", "cells", Nothing, "datasets", hox.DatasetRecord, registry_schemas=None
+        )
+    assert not (tmp_path / "atlas").exists()

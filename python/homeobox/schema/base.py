@@ -7,6 +7,7 @@ into an Arrow schema. Nothing here touches a table.
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -50,7 +51,8 @@ class HoxBaseSchema(BaseModel):
     Raises
     ------
     TypeError
-        On definition of a class without a pointer field, or with one that is not named like a feature space.
+        On definition of a class that has fields and no pointer among them, or a pointer that is not named like a
+        feature space.
     """
 
     uid: str = Field(default_factory=make_uid)
@@ -59,8 +61,10 @@ class HoxBaseSchema(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if not cls.__pydantic_complete__:
-            return  # a forward reference is still open; the atlas checks again when it is built with the class
+        # A forward reference may still be open; and cloudpickle, which takes classes of a notebook to the workers of a
+        # cluster, makes a class first and gives it its fields afterwards. The atlas checks again when it is built.
+        if not cls.__pydantic_complete__ or not inspect.get_annotations(cls):
+            return
         check_pointer_names(cls)
 
     @classmethod
