@@ -210,6 +210,26 @@ def test_small_budget_and_columns(atlas, folder, tmp_path):
     assert [path.name for path in (folder / "zarr_store").iterdir() if path.is_file()] in ([], ["zarr.json"])
 
 
+@pytest.mark.parametrize("matrix", [sp.csr_matrix, sp.csc_matrix, np.asarray])
+def test_chunks_that_are_larger_than_the_budget_are_refused(atlas, folder, tmp_path, rng, matrix):
+    counts = sp.random(80_000, COUNTS.shape[1], density=0.9, format="csr", random_state=rng)
+    counts.data = np.ceil(counts.data * 9).astype(np.float32)
+    adata = as_anndata(counts)
+    adata.X = matrix(counts.toarray())
+    path = tmp_path / "one_chunk.h5ad"
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        place = "X/data" if sp.issparse(adata.X) else "X"
+        values, attributes = file[place][:], dict(file[place].attrs)
+        del file[place]
+        file.create_dataset(place, data=values, chunks=values.shape, compression="gzip").attrs.update(attributes)
+    with pytest.raises(InvalidArgumentError, match=rf"{place}: its compressed chunks take {values.nbytes} bytes each"):
+        ingest(atlas, path, n_cells=80_000, memory=values.nbytes)
+    assert atlas.catalog.store.list("g/") == []
+    ingest(atlas, path, n_cells=80_000, memory=2 * values.nbytes)
+    np.testing.assert_array_equal(dense(answer(atlas, folder).X), counts.toarray())
+
+
 def test_uids_as_names_or_given(atlas, folder):
     source = as_anndata(COUNTS)
     source.var_names = ids(COUNTS)

@@ -60,6 +60,40 @@ def test_sparse_forms_become_rows(form):
     np.testing.assert_array_equal(rebuilt(matrix).toarray(), DENSE)
 
 
+@pytest.mark.parametrize("is_sorted", [True, False])
+def test_columns_that_are_too_many_for_a_copy_become_rows_block_by_block(rng, is_sorted):
+    columns = sp.random(3000, 70, density=0.2, format="csc", random_state=rng, dtype=np.float32)
+    columns = sp.hstack([columns, sp.csc_matrix((3000, 1)), columns[:, :3]], format="csc")  # some of them empty
+    columns.data[::7] = 0  # stored zeros stay, and so do repeated entries
+    columns.indices[1] = columns.indices[0]
+    if not is_sorted:
+        columns.indices, columns.data = columns.indices.copy(), columns.data.copy()
+        first = slice(columns.indptr[5], columns.indptr[6])
+        columns.indices[first], columns.data[first] = columns.indices[first][::-1], columns.data[first][::-1]
+        columns.has_sorted_indices = False
+    before = columns.copy()
+    expected = columns.tocsr()
+    matrix = matrix_in_memory(columns, "adata.X", reading=Reading(1 << 16))
+    assert not isinstance(matrix, CsrMatrix)
+    assert len(list(matrix.blocks())) > 3
+    for _ in range(2):
+        found = rebuilt(matrix)
+        np.testing.assert_array_equal(found.indptr, expected.indptr)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_array_equal(found.data, expected.data)
+    for part in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(columns, part), getattr(before, part))
+
+
+@pytest.mark.parametrize("row", [-1, 3])
+def test_columns_with_rows_outside_the_matrix_are_refused(row):
+    columns = sp.csc_matrix(DENSE)
+    columns.indices = np.array([row, *columns.indices[1:]], dtype=np.int32)
+    columns.has_sorted_indices = True
+    with pytest.raises(InvalidArgumentError, match="expected 0 to 2"):
+        matrix_in_memory(columns, "adata.X", reading=Reading(1))
+
+
 def test_stored_zeros_and_repeats_are_kept():
     source = sp.csr_matrix((np.array([1, 0, 2, 3]), np.array([3, 1, 3, 0]), np.array([0, 3, 3, 4])), shape=(3, 4))
     matrix = read_matrix(anndata.AnnData(source))

@@ -104,8 +104,9 @@ def add_from_anndata(
     memory : int or str
         Bound of the memory that reading a file takes, in bytes or as text; several layers share it. What has to be
         sorted and does not fit goes to a file without a name beside the arrays of a local atlas, or in the directory
-        for temporary files. Dense matrices in chunks of many cells, as in loom files, are decompressed once in a
-        reading only where an eighth of it holds a band of chunks.
+        for temporary files. A file whose compressed chunks are larger than half of it is refused. Dense matrices in
+        chunks of many cells, as in loom files, are decompressed once in a reading only where an eighth of it holds a
+        band of chunks.
     whole_counts : bool
         Refuse fractions in a layer named "counts". False is for counts that were corrected, as for ambient RNA;
         negative, infinite and missing ones are refused all the same.
@@ -130,9 +131,9 @@ def add_from_anndata(
     -----
     Stage: stable. Reads the matrix twice (once to check it and to sum up the features), and three times what is stored
     by columns or as text, and what is dense and goes into a sparse feature space; `feature_type` of a sparse matrix
-    takes one more. A sparse matrix in memory is copied unless it is stored by rows, a dense one if not in C order.
-    SciPy sums up the repeated entries of coordinates in memory when it turns them into rows; those of other matrices
-    stay as they are.
+    takes one more. A sparse matrix in memory is copied unless it is stored by rows, one stored by columns only where
+    half of `memory` holds the copy; a dense one is if not in C order. SciPy sums up the repeated entries of coordinates
+    in memory when it turns them into rows; those of other matrices stay as they are.
     """
     wanted = _wanted_layers(zarr_layer, source, layers)
     options = IngestOptions(

@@ -51,7 +51,7 @@ class AnnDataSource(OpenedSource):
             if place == "raw/X"
             else self._adata.layers[place.removeprefix("layers/")]
         )
-        return matrix_in_memory(values, name, self._reading.block_elements)
+        return matrix_in_memory(values, name, self._reading.block_elements, self._reading)
 
     def obs(self) -> pd.DataFrame:
         return self._adata.obs

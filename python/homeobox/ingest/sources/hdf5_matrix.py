@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # Entries that the core takes from a file at a time, a few of them in memory: so seldom is progress reported.
 _FILE_BLOCK_ELEMENTS = 1 << 22
+# As large as HDF5's own cache of chunks: whatever the budget, such a chunk is not what takes the memory.
+_SMALL_CHUNK_BYTES = 1 << 20
 
 
 class Hdf5Rows(CsrSource):
@@ -43,6 +46,8 @@ class Hdf5Rows(CsrSource):
         self._indices = Hdf5Array(_dataset(group, "indices", name), f"{name}/indices")
         self._data = Hdf5Array(_dataset(group, "data", name), f"{name}/data")
         indptr = _dataset(group, "indptr", name)
+        for key in ("indices", "data", "indptr"):
+            _check_chunk(group[key], f"{name}/{key}", reading)
         self.indptr = Hdf5Array(indptr, f"{name}/indptr").read(0, len(indptr)).astype(np.int64)
         check_row_bounds(name, self.indptr, shape[0], len(self._indices), len(self._data))
         self.dtypes = (stored_dtype(self._data.dtype, name),)
@@ -100,6 +105,7 @@ class Hdf5Dense(DenseSource):
         n_rows, n_columns = reversed(dataset.shape) if transposed else dataset.shape
         self.shape = (int(n_rows), int(n_columns))
         check_shape(name, self.shape)
+        _check_chunk(dataset, name, reading)
         self.dtypes = (stored_dtype(np.dtype(dataset.dtype), name),)
         self._dataset = dataset
         self._transposed = transposed
@@ -163,6 +169,18 @@ def _dataset(group: h5py.Group, key: str, name: str) -> h5py.Dataset:
     if dataset is None or not hasattr(dataset, "shape") or len(dataset.shape) != 1:
         raise InvalidArgumentError(f"{name} has no one-dimensional array '{key}'; found {sorted(group)}")
     return dataset
+
+
+def _check_chunk(dataset: h5py.Dataset, name: str, reading: Reading) -> None:
+    """Refuse what HDF5 can only decompress as a whole, and that is more than fits beside what is made of it."""
+    if dataset.chunks is None or not dataset.id.get_create_plist().get_nfilters():
+        return
+    n_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if n_bytes > max(reading.memory_bytes // 2, _SMALL_CHUNK_BYTES):
+        raise InvalidArgumentError(
+            f"{name}: its compressed chunks take {n_bytes} bytes each in memory, more than half of the "
+            f"{reading.memory_bytes} bytes that reading it may take; give a larger memory="
+        )
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.ingest.sources.columns_as_rows import ColumnsAsRows
+from homeobox.ingest.sources.columns_in_memory import ColumnsInMemory
 from homeobox.ingest.sources.matrix import (
     BLOCK_ELEMENTS,
     CsrBlock,
@@ -18,6 +20,7 @@ from homeobox.ingest.sources.matrix import (
     plain_values,
     row_ranges,
 )
+from homeobox.ingest.sources.reading import Reading
 
 
 class CsrMatrix(CsrSource):
@@ -60,8 +63,17 @@ class DenseMatrix(DenseSource):
             yield (np.ascontiguousarray(self.values[begin : begin + self._step]),)
 
 
-def matrix_in_memory(matrix: Any, name: str, block_elements: int = BLOCK_ELEMENTS) -> CsrMatrix | DenseMatrix:
+def matrix_in_memory(
+    matrix: Any, name: str, block_elements: int = BLOCK_ELEMENTS, reading: Reading | None = None
+) -> CsrSource | DenseMatrix:
     """A NumPy array, or a SciPy sparse matrix or array of any format, as a source; it is not changed.
+
+    Parameters
+    ----------
+    block_elements
+        Of the blocks of a dense matrix.
+    reading
+        Bounds a copy that is made of columns; nothing does without one.
 
     Raises
     ------
@@ -72,7 +84,8 @@ def matrix_in_memory(matrix: Any, name: str, block_elements: int = BLOCK_ELEMENT
 
     Notes
     -----
-    Formats other than CSR are converted, which takes memory for a second copy.
+    Formats other than CSR are converted, which takes memory for a second copy; of CSC only where half of the budget
+    holds one.
     """
     import scipy.sparse
 
@@ -87,6 +100,10 @@ def matrix_in_memory(matrix: Any, name: str, block_elements: int = BLOCK_ELEMENT
         check_shape(name, matrix.shape)
         return DenseMatrix(plain_values(np.asarray(matrix), name), name, block_elements)
     check_shape(name, matrix.shape)
+    if matrix.format == "csc" and reading is not None:
+        copied_bytes = matrix.nnz * (matrix.indices.itemsize + matrix.data.itemsize)
+        if copied_bytes > reading.memory_bytes // 2:
+            return _columns_as_rows(matrix, name, reading)
     csr = matrix.tocsr()
     n_rows, n_columns = csr.shape
     indptr = np.asarray(csr.indptr, dtype=np.int64)
@@ -96,3 +113,14 @@ def matrix_in_memory(matrix: Any, name: str, block_elements: int = BLOCK_ELEMENT
     data = plain_values(csr.data[:n_entries], name)
     # Its blocks are views, so they may be as large as is best for the threads that share one.
     return CsrMatrix(indptr, indices, data, (n_rows, n_columns), name)
+
+
+def _columns_as_rows(matrix: Any, name: str, reading: Reading) -> CsrSource:
+    n_rows, n_columns = matrix.shape
+    bounds = np.asarray(matrix.indptr, dtype=np.int64)
+    check_row_bounds(name, bounds, n_columns, len(matrix.indices), len(matrix.data))
+    rows = matrix.indices[: bounds[-1]]
+    values = plain_values(matrix.data[: bounds[-1]], name)
+    if matrix.has_sorted_indices:
+        return ColumnsInMemory(bounds, rows, values, (n_rows, n_columns), name, reading)
+    return ColumnsAsRows(CsrMatrix(bounds, rows, values, (n_columns, n_rows), name, reading.block_elements), reading)
