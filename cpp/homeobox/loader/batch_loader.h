@@ -20,7 +20,7 @@
 #include "homeobox/loader/buffer_pool.h"
 #include "homeobox/loader/cell_pointers.h"
 #include "homeobox/loader/epoch_order.h"
-#include "homeobox/ragged/gather.h"
+#include "homeobox/ragged/cell_ranges.h"
 
 namespace hox::loader {
 

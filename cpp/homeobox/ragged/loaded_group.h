@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "homeobox/ragged/gather.h"
+#include "homeobox/ragged/cell_ranges.h"
 #include "homeobox/ragged/range_source.h"
 
 namespace hox::ragged {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "homeobox/ragged/cell_ranges.h"
 #include "homeobox/ragged/column_map.h"
 #include "homeobox/ragged/loaded_group.h"
 #include "homeobox/ragged/row_sorter.h"

@@ -56,17 +56,23 @@ bool decode_fields(const std::byte* payload, BlockShape shape, std::uint32_t* ou
   const std::uint32_t octets = static_cast<std::uint32_t>(load_word(section) & 0xffff);
   const std::byte* const masks = section + kOctetMaskBytes;
   const std::byte* const highs = masks + std::popcount(octets);
-  if (kOctetMaskBytes + static_cast<std::uint32_t>(std::popcount(octets)) > shape.exception_bytes) return false;
+  const auto n_octets = static_cast<std::uint32_t>(std::popcount(octets));
+  if (kOctetMaskBytes + n_octets > shape.exception_bytes) return false;
   std::uint32_t n_exceptions = 0;
+  for (std::uint32_t i = 0; i < n_octets; ++i)
+    n_exceptions += static_cast<std::uint32_t>(std::popcount(static_cast<std::uint32_t>(masks[i])));
+  // Before the first is read: masks may ask for more of them than the payload and its slack hold.
+  if (kOctetMaskBytes + n_octets + (n_exceptions * shape.high_width + 7) / 8 != shape.exception_bytes) return false;
   std::uint32_t octet_index = 0;
+  std::uint32_t rank = 0;
   for (std::uint32_t octet = 0; octet < kOctets; ++octet) {
     if (((octets >> octet) & 1) == 0) continue;
     for (auto mask = static_cast<std::uint32_t>(masks[octet_index++]); mask != 0; mask &= mask - 1) {
       const auto i = 8 * octet + static_cast<std::uint32_t>(std::countr_zero(mask));
-      out[i] |= field_at(highs, n_exceptions++, shape.high_width) << shape.width;
+      out[i] |= field_at(highs, rank++, shape.high_width) << shape.width;
     }
   }
-  return kOctetMaskBytes + octet_index + (n_exceptions * shape.high_width + 7) / 8 == shape.exception_bytes;
+  return true;
 }
 
 void undo_delta(std::uint32_t* fields, std::uint32_t base, std::uint32_t step, std::uint32_t modulus) noexcept {
