@@ -184,6 +184,31 @@ def test_an_ingest_at_any_moment_of_a_prune_is_refused_or_seen(template: Path, t
     assert ingested > 3
 
 
+def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(template: Path, tmp_path: Path) -> None:
+    """It took longer than a prune waits for those that may be about to record a version."""
+    n = 0
+    while True:
+        n += 1
+        root = tmp_path / f"{n}"
+        shutil.copytree(template, root)
+        atlas = opened(root)
+        add(atlas, dataset("fifth"))
+
+        def come_in(root: Path = root) -> None:
+            other = opened(root)
+            add(other, dataset("sixth"))
+            prune(other)
+
+        with interleaved(atlas, n, come_in) as meeting:
+            number = atlas.snapshot()
+        assert number in hox.RaggedAtlas.list_versions(root)["version"].to_list()
+        assert_whole(root)
+        if not meeting.met:
+            break
+        shutil.rmtree(root)
+    assert n > 2
+
+
 def test_two_prunes_do_not_run_at_once(root: Path) -> None:
     atlas = opened(root)
     held = create_claim(atlas.catalog.store, UPKEEP_CLAIM, "it", "process")

@@ -67,7 +67,7 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
         faults = validate(pinned)
         if not faults:
             record = _record(catalog, pinned, name)
-            if not _lost_cells_since(catalog, pinned):
+            if not _lost_cells_since(catalog, pinned) and not _lost_versions(pinned):
                 return record.version
             catalog.versions.remove([record])
         elif tries == _TRIES - 1 or not _has_moved(catalog, pinned):
@@ -118,6 +118,16 @@ def _lost_cells_since(catalog: Catalog, pinned: Catalog) -> bool:
             return True  # it is gone already, or cannot be read, so what it had is not known
         if not then <= now:
             return True
+    return False
+
+
+def _lost_versions(pinned: Catalog) -> bool:
+    """Whether a prune removed what was recorded just now: it took so long that nobody was thought to record it."""
+    try:
+        for table in pinned.tables:
+            Table.open(pinned.location, table.name, table.version)
+    except TableNotFoundError:
+        return True
     return False
 
 

@@ -90,12 +90,13 @@ def _remove_versions(
     catalog: Catalog, going: Versions, min_age: datetime.timedelta, claim: Claim, advance: Callable[[int], None]
 ) -> tuple[dict[str, list[int]], int]:
     """Remove what was to go when the groups were looked at, and still is: a snapshot may record some by now."""
-    still = versions_to_remove(catalog, [], min_age)
-    removed = {name: sorted(versions & still.get(name, set())) for name, versions in going.items()}
-    removed = {name: versions for name, versions in removed.items() if versions}
+    removed: dict[str, list[int]] = {}
     freed = 0
-    for name, versions in removed.items():
-        claim.confirm()
-        freed += Table.open(catalog.location, name).remove_versions(versions)
+    for name, versions in going.items():
+        still = sorted(versions & versions_to_remove(catalog, [], min_age).get(name, set()))
+        if still:
+            claim.confirm()
+            freed += Table.open(catalog.location, name).remove_versions(still)
+            removed[name] = still
         advance(1)
     return removed, freed
