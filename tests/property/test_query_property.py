@@ -30,7 +30,8 @@ def datasets(draw: st.DrawFn) -> list[Dataset]:
             # Zeros are entries too, and so are repeats of a place.
             st.sampled_from([0, 1, 2, 3, 100, 0.5]) if dtype.kind == "f" else st.integers(0, 100),
         )
-        entries = draw(st.lists(entry, min_size=1, max_size=25))
+        # A dataset without a single count is refused.
+        entries = draw(st.lists(entry, min_size=1, max_size=25).filter(lambda made: any(value for *_, value in made)))
         entries.sort(key=lambda item: item[0])  # stable: rows keep their order inside
         rows, columns, values = (np.array(part) for part in zip(*entries, strict=True))
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_cells))])

@@ -123,6 +123,13 @@ REFUSALS = {
         r"holds fractional values, such as 0\.5.*whole_counts=False takes them",
     ),
     "no values": (dataset(matrix=sp.csr_matrix((2, 3))), {}, "no stored values"),
+    "stored zeros only": (
+        dataset(matrix=sp.csr_matrix((np.zeros(2), [0, 1], [0, 1, 2]), shape=(2, 3))),
+        {},
+        "adata.X holds only zeros, which are no counts",
+    ),
+    "no cells": (dataset(matrix=sp.csr_matrix((0, 3)), obs=pd.DataFrame({"label": []})), {}, "has no cells"),
+    "no features": (dataset(matrix=sp.csr_matrix((2, 0)), uids=[]), {}, "has no features"),
 }
 
 

@@ -20,8 +20,8 @@ def survey_rows(matrix: CsrSource, layers: Sequence[str], whole_counts: bool = T
     Raises
     ------
     InvalidArgumentError
-        There are no entries, a column lies outside the matrix, or the layer `counts` holds what no count is: NaN,
-        infinite or negative values, or fractions where `whole_counts` is asked for.
+        There are no entries, a column lies outside the matrix, or the layer `counts` holds only zeros or what no count
+        is: NaN, infinite or negative values, or fractions where `whole_counts` is asked for.
     """
     if not matrix.n_entries:
         raise InvalidArgumentError(f"{matrix.name} has no stored values; there is nothing to ingest")
@@ -37,6 +37,8 @@ def survey_rows(matrix: CsrSource, layers: Sequence[str], whole_counts: bool = T
                 raise
             if layers[i] == "counts" and _is_suspicious(summary, whole_counts):
                 check_counts(block.read().layers[i], matrix.name, whole_counts)
+    if "counts" in layers and not summaries[layers.index("counts")].totals.any():
+        raise InvalidArgumentError(f"{matrix.name} holds only zeros, which are no counts; there is nothing to ingest")
     return summaries[0].totals
 
 
