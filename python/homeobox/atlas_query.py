@@ -198,9 +198,9 @@ class AtlasQuery:
         anndata.AnnData
             `X` is CSR for sparse feature spaces (columns sorted inside rows; the dtype is NumPy's result type of the
             stored ones) and a float32 array for dense ones. In `obs` and `var` days, moments, lists and structs are
-            text, which h5ad can hold; `to_polars` gives them as they are. `var` has the registry's columns. A feature that a
-            dataset never measured reads as zero; ``varm["measured"]`` (features x layouts) tells, with the layout of
-            each cell in ``obsm["layout"]`` and the layouts' uids in ``uns["layouts"]``.
+            text, which h5ad can hold; `to_polars` gives them as they are. `var` has the registry's columns. A feature
+            that a dataset never measured reads as zero; ``varm["measured"]`` (features x layouts) tells, with the
+            layout of each cell in ``obsm["layout"]`` and the layouts' uids in ``uns["layouts"]``.
             No selected cell, no data or no column at all: an AnnData with `obs` alone.
 
         Raises
