@@ -176,7 +176,7 @@ def test_full_at_every_moment(disk: Disk, atlas: hox.RaggedAtlas, rng: np.random
     assert pages > 3
     assert state(atlas) != before
     assert not atlas.validate(deep=True)
-    assert not atlas.leftovers().height
+    assert set(atlas.leftovers()["kind"]) <= {"table file"}  # of appends that failed; removed once they are old
 
 
 @pytest.mark.parametrize("write", WRITES)
