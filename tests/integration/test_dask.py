@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import cloudpickle
@@ -236,6 +238,50 @@ def test_a_cluster_without_workers_is_not_waited_for_for_ever(tmp_path, rng):
     again = ingest(folder, paths, cell_schema=Cell, client=None)  # the current one, or one for the call
     assert again["status"].to_list() == ["added"] * 3
     assert_holds(folder, paths)
+
+
+def add_never(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
+    Path(f"{path}.begun").touch()
+    while True:
+        time.sleep(1)
+
+
+def test_a_scheduler_that_dies_ends_the_call(tmp_path, rng):
+    from homeobox.dask import ingest
+
+    folder = tmp_path / "atlas"
+    empty_atlas(folder, {"gene_expression": UIDS})
+    paths = files_of(tmp_path / "files", 2, rng)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    address = ["--scheduler-file", str(tmp_path / "scheduler.json")]
+
+    def start(program: str, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *address, "--no-dashboard", *options]
+        return subprocess.Popen(command, env=environment)
+
+    processes = [start("scheduler", "--port", "0"), start("worker", "--no-nanny", "--nthreads", "1")]
+
+    def kill_scheduler() -> None:
+        while not list((tmp_path / "files").glob("*.begun")):
+            time.sleep(0.05)
+        processes[0].kill()
+
+    killer = threading.Thread(target=kill_scheduler, daemon=True)
+    try:
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "5s"}),
+            distributed.Client(scheduler_file=address[1]) as client,
+        ):
+            client.wait_for_workers(1)
+            killer.start()
+            table = ingest(folder, paths, cell_schema=Cell, add=add_never, client=client, worker_timeout_s=60)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    killer.join()
+    assert table["status"].to_list() == ["failed"] * 2
+    assert table["error"].null_count() == 0
 
 
 def add_or_refuse(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
