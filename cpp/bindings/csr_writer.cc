@@ -23,8 +23,8 @@
 
 #include "bindings.h"
 #include "csr_writer_doc.h"
+#include "file_array.h"
 #include "homeobox/base/error.h"
-#include "homeobox/io/file_array.h"
 #include "homeobox/ragged/csr_summary.h"
 #include "json_text.h"
 #include "ndarray.h"
@@ -37,21 +37,22 @@ using ragged::CsrSummary;
 using ragged::CsrWriter;
 
 using Vector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using EntriesArgument = std::variant<const FileArray*, Vector>;
+using EntriesArgument = std::variant<std::shared_ptr<PythonFileArray>, Vector>;
 using Order = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 // path, dtype, elements, chunk elements, shard elements, codecs
 using TargetTuple =
     std::tuple<std::string, std::string, std::uint64_t, std::uint64_t, std::optional<std::uint64_t>, std::string>;
 using ObjectTuple = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // key, bytes, crc32c
 
-// An array of NumPy, or a FileArray: entries that are in memory, or still in a file.
+// An array of NumPy, or a FileArray: entries that are in memory, or still in a file. Keeps the file.
 class PythonEntries {
  public:
   explicit PythonEntries(const EntriesArgument& given) : entries_(DataType::kBool, nullptr) {
-    if (const auto* const file = std::get_if<const FileArray*>(&given)) {
-      if (*file == nullptr) fail<InvalidArgument>("entries: an array expected, found None");
-      n_elements_ = (*file)->layout().n_elements;
-      entries_ = ragged::EntryArray(**file);
+    if (const auto* const array = std::get_if<std::shared_ptr<PythonFileArray>>(&given)) {
+      if (*array == nullptr) fail<InvalidArgument>("entries: an array expected, found None");
+      file_ = (*array)->file();
+      n_elements_ = file_->layout().n_elements;
+      entries_ = ragged::EntryArray(*file_);
     } else {
       const Vector& vector = std::get<Vector>(given);
       n_elements_ = vector.shape(0);
@@ -63,6 +64,7 @@ class PythonEntries {
   DataType dtype() const noexcept { return entries_.dtype(); }
 
  private:
+  std::shared_ptr<const FileArray> file_;
   ragged::EntryArray entries_;
   std::uint64_t n_elements_;
 };
@@ -71,11 +73,11 @@ void add(CsrSummary& summary, const EntriesArgument& indices, const EntriesArgum
          std::optional<std::uint64_t> end) {
   const PythonEntries features(indices);
   const PythonEntries counts(values);
-  if (features.size() != counts.size())
+  if (!end && features.size() != counts.size())
     fail<InvalidArgument>("{} indices, but {} values", features.size(), counts.size());
   const std::uint64_t last = end.value_or(features.size());
-  if (begin > last || last > features.size())
-    fail<InvalidArgument>("entries [{}, {}) of {}", begin, last, features.size());
+  if (begin > last || last > features.size() || last > counts.size())
+    fail<InvalidArgument>("entries [{}, {}) of {} indices and {} values", begin, last, features.size(), counts.size());
   const GilRelease released;
   summary.add(features.entries(), counts.entries(), begin, last);
 }
@@ -128,11 +130,12 @@ class PythonCsrWriter {
     if (!std::is_sorted(indptr.data(), indptr.data() + indptr.shape(0))) fail<InvalidArgument>("indptr decreases");
     if (data.size() != dtypes_.size())
       fail<InvalidArgument>("data: {} array(s) expected, found {}", dtypes_.size(), data.size());
+    std::vector<PythonEntries> kept;
     std::vector<ragged::EntryArray> layers;
     for (std::size_t i = 0; i < data.size(); ++i) {
-      const PythonEntries values(data[i]);
-      if (values.size() != features.size())
-        fail<InvalidArgument>("data: {} values expected, as many as indices, found {}", features.size(), values.size());
+      const PythonEntries& values = kept.emplace_back(data[i]);
+      if (static_cast<std::uint64_t>(end) > values.size())
+        fail<InvalidArgument>("indptr: entries [{}, {}) of {} values", begin, end, values.size());
       if (values.dtype() != dtypes_[i])
         fail<InvalidArgument>("data: values of {} expected, found {}", name(dtypes_[i]), name(values.dtype()));
       layers.push_back(values.entries());

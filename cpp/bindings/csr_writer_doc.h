@@ -20,7 +20,7 @@ indices : ndarray or FileArray of int32, uint32, int64 or uint64, shape (n,)
 values : ndarray or FileArray, shape (n,)
     Any type but float16.
 begin, end : int, optional
-    Only these entries of both; by default all.
+    Only these entries of both; by default all, and then there are as many of both.
 
 Raises
 ------
@@ -63,13 +63,13 @@ Parameters
 indptr : ndarray of int64, shape (n_rows + 1,)
     May start above 0: a slice of a larger matrix.
 indices : ndarray or FileArray of int32, uint32, int64 or uint64
-data : list of ndarray or FileArray, each as long as `indices`
-    One per layer, of its dtype.
+data : list of ndarray or FileArray
+    One per layer, of its dtype; elements lie where those of `indices` do.
 
 Raises
 ------
 InvalidArgumentError
-    An index is outside [0, n_features), indptr decreases, lengths or dtypes differ, there are more entries than the
+    An index is outside [0, n_features), indptr decreases or leaves an array, dtypes differ, there are more entries than the
     arrays have, or a file ends before its array does.
 )";
 

@@ -1,6 +1,6 @@
 // Binds io/file_array.h: arrays that lie as plain bytes in a file which somebody has open.
 
-#include "homeobox/io/file_array.h"
+#include "file_array.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -34,35 +34,38 @@ std::shared_ptr<Layout> make_layout(std::string name, const std::string& dtype, 
   return std::make_shared<Layout>(std::move(layout));
 }
 
-void read_into(const FileArray& array, std::uint64_t begin, const Out& out) {
-  const std::size_t item_bytes = element_bytes(array.layout().dtype);
+void read_into(const PythonFileArray& array, std::uint64_t begin, const Out& out) {
+  const std::shared_ptr<const FileArray> file = array.file();
+  const std::size_t item_bytes = element_bytes(file->layout().dtype);
   if (out.itemsize() != item_bytes)
     fail<InvalidArgument>("out: elements of {} bytes expected, found {}", item_bytes, out.itemsize());
   const std::span<std::byte> bytes{static_cast<std::byte*>(out.data()), out.nbytes()};
   const GilRelease released;
-  array.read(begin, bytes);
+  file->read(begin, bytes);
+}
+
+void prefetch(const PythonFileArray& array, std::uint64_t begin, std::uint64_t end) {
+  const std::shared_ptr<const FileArray> file = array.file();
+  const GilRelease released;
+  file->prefetch(begin, end);
 }
 
 }  // namespace
 
 void bind_file_array(nb::module_& m) {
-  nb::class_<FileArray>(m, "FileArray", kFileArrayDoc)
-      .def("__len__", [](const FileArray& array) { return array.layout().n_elements; })
-      .def_prop_ro("dtype", [](const FileArray& array) { return std::string(name(array.layout().dtype)); })
+  nb::class_<PythonFileArray>(m, "FileArray", kFileArrayDoc)
+      .def("__len__", [](const PythonFileArray& array) { return array.file()->layout().n_elements; })
+      .def_prop_ro("dtype",
+                   [](const PythonFileArray& array) { return std::string(name(array.file()->layout().dtype)); })
       .def("read_into", &read_into, "begin"_a, "out"_a, kFileArrayReadDoc)
-      .def(
-          "prefetch",
-          [](const FileArray& array, std::uint64_t begin, std::uint64_t end) {
-            const GilRelease released;
-            array.prefetch(begin, end);
-          },
-          "begin"_a, "end"_a, kFileArrayPrefetchDoc);
+      .def("prefetch", &prefetch, "begin"_a, "end"_a, kFileArrayPrefetchDoc)
+      .def("close", &PythonFileArray::close, kFileArrayCloseDoc);
   nb::class_<Layout>(m, "FileLayout", kFileLayoutDoc)
       .def(nb::new_(&make_layout), "name"_a, "dtype"_a, "n_elements"_a, "chunk_elements"_a, "offsets"_a)
       .def(
           "open",
           [](std::shared_ptr<Layout> layout, int descriptor) {
-            return std::make_shared<FileArray>(descriptor, std::move(layout));
+            return std::make_shared<PythonFileArray>(std::make_shared<FileArray>(descriptor, std::move(layout)));
           },
           "descriptor"_a, kFileLayoutOpenDoc);
 }

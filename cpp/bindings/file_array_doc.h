@@ -53,6 +53,9 @@ StoreError
     The file cannot be read.
 )";
 
+inline constexpr const char* kFileArrayCloseDoc =
+    "Close the file, whose locks hold as long as it is open somewhere. Any later use is an InvalidArgumentError.";
+
 inline constexpr const char* kFileArrayPrefetchDoc =
     "Ask the kernel to have elements [begin, end) at hand soon; does not wait, and what lies outside is ignored.";
 

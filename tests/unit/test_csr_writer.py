@@ -47,7 +47,7 @@ def test_rows_come_back_in_stored_order(index_dtype: type) -> None:
         ([0, 30_000_000, 31_000_000, 3], [0, 1, 2], [1, 1, 1], "indptr decreases"),
         ([0, 4], [0, 1, 2], [1, 1, 1], "of 3 indices"),
         ([-1, 2], [0, 1, 2], [1, 1, 1], "of 3 indices"),
-        ([0, 3], [0, 1, 2], [1, 1], "as many as indices"),
+        ([0, 3], [0, 1, 2], [1, 1], "of 2 values"),
         ([0, 3], [0, 1, N_FEATURES], [1, 1, 1], "outside"),
         ([0, 3], [0, -1, 1], [1, 1, 1], "outside"),
     ],

@@ -60,17 +60,17 @@ def test_sparse_forms_become_rows(form):
     np.testing.assert_array_equal(rebuilt(matrix).toarray(), DENSE)
 
 
-@pytest.mark.parametrize("is_sorted", [True, False])
+@pytest.mark.parametrize("is_sorted", [True, False, "by a flag that is stale"])
 def test_columns_that_are_too_many_for_a_copy_become_rows_block_by_block(rng, is_sorted):
     columns = sp.random(3000, 70, density=0.2, format="csc", random_state=rng, dtype=np.float32)
     columns = sp.hstack([columns, sp.csc_matrix((3000, 1)), columns[:, :3]], format="csc")  # some of them empty
     columns.data[::7] = 0  # stored zeros stay, and so do repeated entries
     columns.indices[1] = columns.indices[0]
-    if not is_sorted:
+    if is_sorted is not True:
         columns.indices, columns.data = columns.indices.copy(), columns.data.copy()
         first = slice(columns.indptr[5], columns.indptr[6])
         columns.indices[first], columns.data[first] = columns.indices[first][::-1], columns.data[first][::-1]
-        columns.has_sorted_indices = False
+        columns.has_sorted_indices = bool(is_sorted)
     before = columns.copy()
     expected = columns.tocsr()
     matrix = matrix_in_memory(columns, "adata.X", reading=Reading(1 << 16))
@@ -83,6 +83,15 @@ def test_columns_that_are_too_many_for_a_copy_become_rows_block_by_block(rng, is
         np.testing.assert_array_equal(found.data, expected.data)
     for part in ("indptr", "indices", "data"):
         np.testing.assert_array_equal(getattr(columns, part), getattr(before, part))
+
+
+def test_columns_that_change_between_readings_are_refused(rng):
+    columns = sp.random(3000, 70, density=0.2, format="csc", random_state=rng, dtype=np.float32)
+    matrix = matrix_in_memory(columns, "adata.X", reading=Reading(1 << 16))
+    next(matrix.blocks())
+    columns.indices[:] = columns.indices[::-1].copy()
+    with pytest.raises(InvalidArgumentError, match=r"adata\.X: the matrix was changed"):
+        list(matrix.blocks())
 
 
 @pytest.mark.parametrize("row", [-1, 3])
@@ -232,9 +241,11 @@ def test_the_core_reads_the_same_rows_from_the_file(tmp_path, rng, dtypes, optio
         group.create_dataset("indices", data=counts.indices.astype(dtypes[0]), **options)
         group.create_dataset("data", data=counts.data.astype(dtypes[1]), **options)
     with h5py.File(tmp_path / "a.h5ad") as file:
-        matrix = hdf5_matrix(file["X"], "X", Reading(1 << 22))
-        blocks = list(matrix.entry_blocks()) if "compression" not in options else []
-        for block in blocks:
+        matrix = hdf5_matrix(file["X"], "X", Reading(1 << 20))
+        n_rows = 0
+        for block in matrix.entry_blocks() if "compression" not in options else ():
+            n_rows += block.n_rows
+            assert block.n_rows < 3000
             first = int(block.indptr[0])
             in_file = [isinstance(array, _core.FileArray) for array in (block.indices, *block.layers)]
             assert in_file == [dtypes in [("<i4", "<f4"), ("<i8", "<f8")]] * 2
@@ -268,15 +279,71 @@ def test_wrong_entries_of_a_file_are_named(tmp_path, rng, array, value, message)
         survey_rows(opened.matrix("X"), ["counts"])
 
 
-def test_obs_without_names_has_the_same_columns(tmp_path):
+@pytest.mark.parametrize("index", ["text", "nullable text", "categories"])
+@pytest.mark.parametrize("with_columns", [True, False])
+def test_obs_without_names_has_the_same_columns(tmp_path, index, with_columns):
     obs = pd.DataFrame(
         {"kind": pd.Categorical(["b", "a", None]), "depth": [1.5, np.nan, 3], "batch": pd.array([1, None, 3], "Int64")},
         index=["x", "y", "z"],
     )
-    anndata.AnnData(np.ones((3, 2), np.float32), obs=obs).write_h5ad(tmp_path / "a.h5ad")
+    anndata.AnnData(np.ones((3, 2), np.float32), obs=obs if with_columns else obs[[]]).write_h5ad(tmp_path / "a.h5ad")
+    if index != "text":
+        with h5py.File(tmp_path / "a.h5ad", "a") as file:
+            del file["obs/_index"]
+            names = pd.array(["x", "y", "z"], "string") if index == "nullable text" else pd.Categorical(["x", "y", "z"])
+            with anndata.settings.override(allow_write_nullable_strings=True):
+                anndata.io.write_elem(file["obs"], "_index", names)
     with open_source(tmp_path / "a.h5ad", Reading()) as opened:
-        pd.testing.assert_frame_equal(opened.unnamed_obs(), opened.obs().reset_index(drop=True))
+        pd.testing.assert_frame_equal(opened.unnamed_obs().reset_index(drop=True), opened.obs().reset_index(drop=True))
         assert list(opened.obs().index) == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("write", [source_files.write_h5ad_csr, source_files.write_h5ad_contiguous])
+def test_a_file_that_is_written_to_meanwhile_is_an_error(tmp_path, write):
+    """What was checked in one reading is not what the next one gives."""
+    counts = sp.random(3000, 40, 0.5, format="csr", dtype=np.float32)
+    path = write(counts, tmp_path)
+    with open_source(path, Reading(1 << 20)) as opened:
+        matrix = opened.matrix("X")
+        survey_rows(matrix, ["tpm"])
+        with open(path, "r+b") as file:
+            byte = file.read(1)
+            file.seek(0)
+            os.utime(path, ns=(0, 0))  # so that the clock need not have moved on
+            file.write(byte)
+        for blocks in (matrix.blocks(), matrix.entry_blocks()):
+            with pytest.raises(InvalidArgumentError, match="changed while it was being read"):
+                list(blocks)
+
+
+def test_an_error_that_is_kept_does_not_keep_the_file(tmp_path):
+    counts = sp.random(300, 40, 0.5, format="csr", dtype=np.float32)
+    path = source_files.write_h5ad_csr(-counts, tmp_path)
+    descriptors = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(InvalidArgumentError, match="negative") as kept, open_source(path, Reading()) as opened:
+        survey_rows(opened.matrix("X"), ["counts"])
+    assert kept.tb is not None
+    assert sorted(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_what_lies_behind_the_last_row_is_left_out(tmp_path):
+    counts = sp.random(300, 40, 0.5, format="csr", dtype=np.float32)
+    path = source_files.write_h5ad_csr(counts, tmp_path)
+    with h5py.File(path, "a") as file:
+        indices = np.concatenate([counts.indices, [99, 99]]).astype(np.int32)
+        del file["X/indices"]
+        file["X/indices"] = indices
+    with open_source(path, Reading()) as opened:
+        np.testing.assert_allclose(survey_rows(opened.matrix("X"), ["tpm"]), counts.sum(axis=0).A1, rtol=1e-5)
+
+
+def test_odd_datasets_of_hdf5_are_read_by_hdf5(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("unwritten", (1 << 40,), np.int32, chunks=(1,))
+        file.create_dataset("kinds", data=[0, 1, 1], dtype=h5py.enum_dtype({"a": 0, "b": 1}, basetype="i4"))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert not Hdf5Array(file["unwritten"], "unwritten").is_plain
+        assert Hdf5Array(file["kinds"], "kinds").read(0, 3).tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("transposed", [False, True])

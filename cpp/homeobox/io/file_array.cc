@@ -26,6 +26,8 @@ void check(const FileArray::Layout& layout) {
   const std::uint64_t bytes = element_bytes(layout.dtype);
   if (layout.chunk_elements == 0 || layout.chunk_elements > kMaxOffset / bytes)
     fail<InvalidArgument>("{}: chunks of {} elements", layout.name, layout.chunk_elements);
+  if (layout.n_elements > kMaxOffset / bytes)
+    fail<InvalidArgument>("{}: {} elements, more than a file can hold", layout.name, layout.n_elements);
   const std::uint64_t n_chunks =
       layout.n_elements / layout.chunk_elements + (layout.n_elements % layout.chunk_elements != 0 ? 1 : 0);
   if (layout.offsets.size() != n_chunks)

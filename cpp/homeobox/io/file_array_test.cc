@@ -79,6 +79,8 @@ TEST_F(FileArrayTest, RefusesLayoutsThatAreNone) {
   EXPECT_THROW(FileArray(descriptor_, layout(13)), InvalidArgument);
   EXPECT_THROW(FileArray(descriptor_, layout(10, {20, 36, std::uint64_t{1} << 63})), InvalidArgument);
   EXPECT_THROW(FileArray(-1, layout()), StoreError);
+  auto huge = FileArray::Layout{"counts", DataType::kUint8, ~std::uint64_t{0}, std::uint64_t{1} << 62, {0, 0, 0, 0}};
+  EXPECT_THROW(FileArray(descriptor_, std::make_shared<const FileArray::Layout>(std::move(huge))), InvalidArgument);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "homeobox/loader/batch_loader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -74,10 +74,23 @@ struct BatchLoader::Shared {
   CellPointers cells;
   LoaderOptions options;
   bool views = true;
-  std::vector<ragged::LoadedGroup> viewed;       // with views: one source per group serves every batch
-  std::atomic<std::uint64_t> largest_fetch = 0;  // bytes fetched for one batch so far, without views
+  std::vector<ragged::LoadedGroup> viewed;  // with views: one source per group serves every batch
   std::mutex mutex;
   std::condition_variable_any changed;
+  // Bytes that the next batch may fetch, from those before; nullopt before the first. Guarded by `mutex`.
+  std::optional<std::uint64_t> expected_fetch;
+
+  std::optional<std::uint64_t> expected_fetch_bytes() {
+    const std::lock_guard lock(mutex);
+    return expected_fetch;
+  }
+
+  // Follows a larger fetch at once and smaller ones slowly.
+  void note_fetch(std::uint64_t n_bytes) {
+    const std::lock_guard lock(mutex);
+    const std::uint64_t before = expected_fetch.value_or(0);
+    expected_fetch = std::max(n_bytes, before - before / 8);
+  }
 
   std::int64_t n_columns() const noexcept { return groups.empty() ? 0 : groups.front().columns->n_columns(); }
 
@@ -151,10 +164,9 @@ struct BatchLoader::Fetch {
       std::uint64_t n_bytes = 0;
       for (const ragged::LoadedGroup& group : loaded)
         n_bytes += group.indices.fetched_bytes() + group.values.fetched_bytes();
+      work->fetch_charge.reset();  // what was expected
       work->fetch_charge = pool->charge(n_bytes);
-      std::uint64_t largest = shared->largest_fetch.load();
-      while (n_bytes > largest && !shared->largest_fetch.compare_exchange_weak(largest, n_bytes)) {
-      }
+      shared->note_fetch(n_bytes);
       Runtime::cpu().submit([shared = shared, work = work,
                              loaded = std::make_shared<std::vector<ragged::LoadedGroup>>(std::move(loaded))] {
         shared->complete(*work, [&] {
@@ -205,6 +217,8 @@ std::uint64_t BatchLoader::n_batches() const noexcept {
   return shared_->options.drop_last ? n_cells() / batch_size : (n_cells() + batch_size - 1) / batch_size;
 }
 
+std::uint64_t BatchLoader::bytes_in_use() const { return pool_->bytes_in_use(); }
+
 void BatchLoader::restart(std::uint64_t epoch) {
   refuse_after_fork(fork_generation_, "a loader");
   const InUse in_use(busy_);
@@ -237,17 +251,21 @@ bool BatchLoader::submit_next() {
     waiting_->indices_bytes = round_up(waiting_->n_entries * sizeof(std::int32_t));
     waiting_->values_bytes = round_up(waiting_->n_entries * element_bytes(options.dtype));
   }
-  // What fetching takes is known only from the batches before, so the first one goes alone.
-  const std::uint64_t fetched_bytes = shared_->largest_fetch.load();
-  if (!shared_->views && fetched_bytes == 0 && !in_flight_.empty() && waiting_->n_entries != 0) return false;
-  auto memory = pool_->lease(waiting_->total_bytes(), fetched_bytes);
+  std::uint64_t fetch_bytes = 0;
+  if (!shared_->views) {
+    const std::optional<std::uint64_t> expected = shared_->expected_fetch_bytes();
+    // What fetching takes is known only from batches before, so the first one goes alone.
+    if (!expected && !in_flight_.empty()) return false;
+    fetch_bytes = expected.value_or(0);
+  }
+  auto memory = pool_->lease(waiting_->total_bytes(), fetch_bytes);
   // The user holds everything that the budget allows and asks for more: one batch at a time goes beyond it.
   if (!memory && in_flight_.empty()) memory = pool_->lease_beyond_budget(waiting_->total_bytes());
   if (!memory) return false;
   auto work = std::make_shared<InFlight>();
   work->plan = std::move(*waiting_);
   work->memory = std::move(memory);
-  if (!shared_->views) work->fetch_charge = pool_->charge(fetched_bytes);
+  if (fetch_bytes != 0) work->fetch_charge = pool_->charge(fetch_bytes);
   work->stop = stop_.get_token();
   waiting_.reset();
   submit(work);

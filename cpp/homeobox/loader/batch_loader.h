@@ -2,8 +2,9 @@
 //
 // Plan, fetch, decode: next() plans batches (draws cells, adds up sizes) and hands them to the pools; each is one task
 // that fetches its chunks where the store has no views and decodes every row into its final place. Batches come out in
-// the order of the epoch whatever thread finished first. As many are in flight as keep the CPU pool busy, and never
-// more than the byte budget allows, for their arrays and for what was fetched to make them.
+// the order of the epoch whatever thread finished first. As many are in flight as keep the CPU pool busy and the
+// byte budget allows, for their arrays and for what is fetched to make them; that is as much as was fetched for those
+// before, until it is there.
 //
 // next() and restart() are for one thread at a time, and a second one is refused; so is a child of fork(). Batches may
 // go anywhere and outlive the loader.
@@ -54,6 +55,8 @@ class BatchLoader {
   std::uint64_t n_batches() const noexcept;
   std::uint64_t n_cells() const noexcept;
   const LoaderOptions& options() const noexcept;
+  // Of batches that are made, or kept by whoever got them, and of what was, or is about to be, fetched for them.
+  std::uint64_t bytes_in_use() const;
 
   // Gives up what is in flight and begins epoch `epoch`.
   void restart(std::uint64_t epoch);

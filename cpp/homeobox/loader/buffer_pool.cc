@@ -19,9 +19,11 @@ std::shared_ptr<RawBuffer> BufferPool::lease_beyond_budget(std::uint64_t n_bytes
 
 std::shared_ptr<void> BufferPool::charge(std::uint64_t n_bytes) {
   std::vector<RawBuffer> dropped;  // freed without the lock
-  const std::lock_guard lock(mutex_);
-  make_room(n_bytes, dropped);
-  used_bytes_ += n_bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    make_room(n_bytes, dropped);
+    used_bytes_ += n_bytes;
+  }
   return {nullptr, [pool = shared_from_this(), n_bytes](void*) {
             const std::lock_guard released(pool->mutex_);
             pool->used_bytes_ -= n_bytes;
@@ -39,6 +41,11 @@ void BufferPool::make_room(std::uint64_t n_bytes, std::vector<RawBuffer>& droppe
 std::uint64_t BufferPool::bytes_in_use() const {
   const std::lock_guard lock(mutex_);
   return used_bytes_;
+}
+
+std::uint64_t BufferPool::bytes_idle() const {
+  const std::lock_guard lock(mutex_);
+  return idle_bytes_;
 }
 
 std::shared_ptr<RawBuffer> BufferPool::take(std::uint64_t n_bytes, std::uint64_t beside_bytes, bool beyond_budget) {

@@ -33,6 +33,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   std::shared_ptr<void> charge(std::uint64_t n_bytes);
 
   std::uint64_t bytes_in_use() const;
+  std::uint64_t bytes_idle() const;
 
  private:
   std::shared_ptr<RawBuffer> take(std::uint64_t n_bytes, std::uint64_t beside_bytes, bool beyond_budget);

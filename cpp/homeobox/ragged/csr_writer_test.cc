@@ -1,13 +1,17 @@
 #include "homeobox/ragged/csr_writer.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <random>
 
 #include "homeobox/base/error.h"
+#include "homeobox/io/file_array.h"
 #include "homeobox/io/file_store.h"
 #include "homeobox/ragged/csr_summary.h"
 #include "homeobox/zarr/array.h"
@@ -187,6 +191,103 @@ TEST(CsrSummaryTest, RefusesAFeatureThatIsNone) {
   EXPECT_NO_THROW(summary.add(features, counts, 0, 2));
   EXPECT_THROW(summary.add(features, counts, 0, 3), InvalidArgument);
   EXPECT_THROW(CsrSummary(-1), InvalidArgument);
+}
+
+// The same entries in memory and in a file, enough for several pieces and slices.
+class EntriesInAFile : public testing::Test {
+ protected:
+  static constexpr std::size_t kEntries = 600'000;
+  static constexpr std::int64_t kRows = 300;
+  static constexpr std::int64_t kColumns = 5000;
+
+  void SetUp() override {
+    for (std::size_t i = 0; i < kEntries; ++i) {
+      indices_.push_back(static_cast<std::int32_t>(random_() % kColumns));
+      values_.push_back(static_cast<double>(random_() % 100));
+    }
+    for (std::int64_t row = 0; row <= kRows; ++row)
+      indptr_.push_back(row * static_cast<std::int64_t>(kEntries) / kRows);
+    std::printf("seed %u\n", seed_);
+  }
+  void TearDown() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    std::filesystem::remove(path_);
+  }
+  // Both arrays in one file, in chunks of which those of the values lie in reverse.
+  void write() {
+    std::ofstream file(path_, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(indices_.data()), kEntries * sizeof indices_[0]);
+    for (std::size_t chunk = kEntries / kChunk; chunk-- > 0;)
+      file.write(reinterpret_cast<const char*>(values_.data() + chunk * kChunk), kChunk * sizeof values_[0]);
+    file.close();
+    descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_GE(descriptor_, 0);
+  }
+  FileArray file_of_indices() const {
+    return {descriptor_, std::make_shared<const FileArray::Layout>(
+                             FileArray::Layout{"indices", DataType::kInt32, kEntries, kEntries, {0}})};
+  }
+  FileArray file_of_values() const {
+    FileArray::Layout layout{"values", DataType::kFloat64, kEntries, kChunk, {}};
+    for (std::uint64_t at = kEntries; at > 0; at -= kChunk)
+      layout.offsets.push_back(kEntries * sizeof indices_[0] + (at - kChunk) * sizeof values_[0]);
+    return {descriptor_, std::make_shared<const FileArray::Layout>(std::move(layout))};
+  }
+
+  static constexpr std::size_t kChunk = 10'000;
+  const unsigned seed_ = std::random_device{}();
+  std::mt19937 random_{seed_};
+  const std::string path_ = testing::TempDir() + "hox_entries_in_a_file_test";
+  int descriptor_ = -1;
+  std::vector<std::int64_t> indptr_;
+  std::vector<std::int32_t> indices_;
+  std::vector<double> values_;
+};
+
+TEST_F(EntriesInAFile, SumUpAndReorderAsInMemory) {
+  write();
+  const FileArray indices = file_of_indices();
+  const FileArray values = file_of_values();
+  const EntryArray memory_indices(DataType::kInt32, bytes_of(indices_));
+  const EntryArray memory_values(DataType::kFloat64, bytes_of(values_));
+  CsrSummary from_file(kColumns);
+  CsrSummary from_memory(kColumns);
+  for (const std::uint64_t begin : {0, 250'000}) {
+    const std::uint64_t end = begin == 0 ? 250'000 : kEntries;
+    from_file.add(EntryArray(indices), EntryArray(values), begin, end);
+    from_memory.add(memory_indices, memory_values, begin, end);
+  }
+  EXPECT_TRUE(std::ranges::equal(from_file.totals(), from_memory.totals()));
+  const std::vector<std::uint32_t> stored_of_local = invert_order(feature_order(from_file.totals()));
+
+  std::array<std::vector<std::uint32_t>, 2> stored;
+  std::array<std::vector<double>, 2> reordered;
+  for (std::size_t i = 0; i < 2; ++i) {
+    stored[i].resize(kEntries);
+    reordered[i].resize(kEntries);
+    const LayerInput layer{i == 0 ? EntryArray(values) : memory_values,
+                           reinterpret_cast<std::byte*>(reordered[i].data())};
+    const CsrInput input{indptr_, i == 0 ? EntryArray(indices) : memory_indices};
+    reorder_rows(input, {&layer, 1}, kColumns, stored_of_local, 0, kRows, stored[i].data());
+  }
+  EXPECT_EQ(stored[0], stored[1]);
+  EXPECT_EQ(reordered[0], reordered[1]);
+}
+
+TEST_F(EntriesInAFile, ABadFeatureIsNamedByItsPlaceWhereverItIs) {
+  const std::size_t bad = 590'123;
+  indices_[bad] = kColumns;
+  write();
+  const FileArray indices = file_of_indices();
+  const FileArray values = file_of_values();
+  CsrSummary summary(kColumns);
+  summary.add(EntryArray(indices), EntryArray(values), 0, 100'000);
+  try {
+    summary.add(EntryArray(indices), EntryArray(values), 100'000, kEntries);
+    FAIL() << "a feature outside the matrix was taken";
+  } catch (const InvalidArgument& error) {
+    EXPECT_EQ(std::string(error.what()), "entry 590123 has feature 5000, outside [0, 5000)");
+  }
 }
 
 }  // namespace

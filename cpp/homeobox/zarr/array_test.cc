@@ -100,6 +100,51 @@ TEST(Array, ChunksBeyondTheEndAreOutOfRange) {
 }
 
 TEST(ArrayWriter, OneOfTwoThatWriteTheSameArrayFinishes) {
+  const auto store = std::make_shared<MemoryStore>();
+  ArrayOptions options;
+  options.dtype = DataType::kUint8;
+  options.shape = {4};
+  options.chunk_shape = {4};
+  options.codecs = Json::array({"bytes"});
+  ArrayWriter first(store, "a", options);
+  options.attributes = {{"of", "the second"}};
+  ArrayWriter second(store, "a", options);
+  const std::vector<std::byte> rows(4, std::byte{1});
+  first.append(rows, 4);
+  second.append(rows, 4);
+  first.finish();
+  EXPECT_THROW(second.finish(), Conflict);
+  EXPECT_EQ(Array::open(store, "a")->metadata().attributes.size(), 0U);
+}
+
+TEST(Array, ContextIsAddedToCorruptDataOnly) {
+  const auto array = Array::open(make_store(true), "a");
+  const auto rethrown = [&](const auto& error) -> std::string {
+    try {
+      try {
+        throw error;
+      } catch (...) {
+        array->rethrow_with_context(9);
+      }
+    } catch (const Error& caught) {
+      return caught.what();
+    }
+  };
+  EXPECT_EQ(rethrown(CorruptData("bad")), "array a, shard a/c/2, chunk 9: bad");
+  EXPECT_EQ(rethrown(StoreError("gone")), "gone");
+}
+
+TEST(Array, AStoppedReadIsCancelled) {
+  const auto array = Array::open(std::make_shared<CountingStore>(make_store(true)), "a");
+  std::stop_source source;
+  source.request_stop();
+  const std::vector<std::uint64_t> begin = {0};
+  const std::vector<std::uint64_t> end = {100};
+  std::vector<std::byte> out(400);
+  EXPECT_THROW(array->read(begin, end, out, {.stop = source.get_token()}), Cancelled);
+}
+
+TEST(Array, HasViewsOnlyWhileMappingsAreLeft) {
   const auto store = make_store(true);
   const auto text = store->read("a/zarr.json");
   ASSERT_TRUE(text.has_value());

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from homeobox import _core
+from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.encoding import ArrayPlan, Encoding
 from homeobox.ingest.sources import CsrSource
 from homeobox.schema import ZarrGroupSpec
@@ -90,9 +91,14 @@ def write_sparse(
         matrix.shape[1],
         plan.feature_order,
     )
+    n_rows = 0
     try:
         for block in matrix.entry_blocks():
-            writer.append(block.indptr, block.indices, list(block.layers))
+            try:
+                writer.append(block.indptr, block.indices, list(block.layers))
+            except InvalidArgumentError as error:  # all was well when it was checked
+                raise InvalidArgumentError(f"{matrix.name}, from row {n_rows}: {error}") from error
+            n_rows += block.n_rows
             on_rows(block.n_rows)
         objects: list[WrittenObject] = list(writer.finish())
     except BaseException:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.sources.matrix import BLOCK_ELEMENTS, CsrBlock, CsrSource, check_columns, row_ranges
 from homeobox.ingest.sources.reading import Reading
 
@@ -57,10 +58,18 @@ class ColumnsInMemory(CsrSource):
             ends = self._first_at_or_behind(last, begins)
             bounds = np.concatenate([[0], np.cumsum(ends - begins)])
             places = np.arange(bounds[-1]) + np.repeat(begins - bounds[:-1], ends - begins)
-            piece = (self._values[places], self._rows[places] - first, bounds)
+            rows_of_piece = self._rows[places] - first
+            self._check_piece(rows_of_piece, first, last)
+            piece = (self._values[places], rows_of_piece, bounds)
             rows = scipy.sparse.csc_matrix(piece, shape=(last - first, self.shape[1])).tocsr()
             yield CsrBlock(rows.indptr.astype(np.int64), rows.indices, (rows.data,))
             begins = ends
+
+    def _check_piece(self, rows: np.ndarray, first: int, last: int) -> None:
+        """That it is just the entries of its rows, which SciPy takes on trust and writes where they say."""
+        n_expected = int(self.indptr[last] - self.indptr[first])
+        if len(rows) != n_expected or (n_expected and (rows.min() < 0 or rows.max() >= last - first)):
+            raise InvalidArgumentError(f"{self.name}: the matrix was changed while it was being read")
 
     def _first_at_or_behind(self, row: int, begins: np.ndarray) -> np.ndarray:
         """The place in each column, from `begins` on, of its first entry of `row` or a later one; or its end."""
@@ -71,3 +80,13 @@ class ColumnsInMemory(CsrSource):
             low[open_columns[is_before]] = middle[is_before] + 1
             high[open_columns[~is_before]] = middle[~is_before]
         return low
+
+
+def ascend(rows: np.ndarray, column_bounds: np.ndarray) -> bool:
+    """Whether the rows of each column ascend, repeated ones included. SciPy's flag says what once was."""
+    for begin in range(0, len(rows), BLOCK_ELEMENTS):
+        piece = rows[begin : begin + BLOCK_ELEMENTS + 1]
+        falls = np.flatnonzero(piece[1:] < piece[:-1]) + begin + 1
+        if not np.array_equal(column_bounds[np.searchsorted(column_bounds, falls)], falls):
+            return False
+    return True

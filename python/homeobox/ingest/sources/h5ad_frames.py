@@ -47,12 +47,13 @@ def _columns(element: h5py.Group) -> Any:
     from anndata.io import read_elem
 
     attributes = element.attrs
-    index = attributes.get("_index")
-    # Before version 0.2.0 a categorical column names its categories elsewhere.
-    if attributes.get("encoding-version") != "0.2.0" or not isinstance(index, str) or index not in element:
+    index = element.get(attributes.get("_index", ""))
+    # Before version 0.2.0 a categorical column names its categories elsewhere; an index of categories or of text that
+    # may be missing is a group.
+    if attributes.get("encoding-version") != "0.2.0" or getattr(index, "ndim", 0) != 1:
         return read_elem(element)
     columns = {str(field): read_elem(element[field]) for field in attributes["column-order"]}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(element[index])))
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(index)))
 
 
 def _structured_frame(file: h5py.File, key: str, records: np.ndarray) -> pd.DataFrame:

@@ -40,6 +40,7 @@ class Hdf5Array:
             native = self.dtype.newbyteorder("=")  # what is read is not interpreted
             self._layout = _core.FileLayout(name, native.name, len(self), chunk_elements, offsets)
             self._check_length(offsets, chunk_elements)
+        self._state = _state_of_file(dataset)
 
     def __len__(self) -> int:
         return int(self._dataset.shape[0])
@@ -87,6 +88,18 @@ class Hdf5Array:
         self.open().read_into(begin, values.view(self.dtype.newbyteorder("=")))
         return values
 
+    def check_unchanged(self) -> None:
+        """Refuse a file that somebody wrote to since this was made: what was checked in one reading is not what the
+        next one gives.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The file's size or time of change is another.
+        """
+        if _state_of_file(self._dataset) != self._state:
+            raise InvalidArgumentError(f"{self._name}: the file was changed while it was being read")
+
     def _check_length(self, offsets: np.ndarray, chunk_elements: int) -> None:
         last = int(np.argmax(offsets))
         n_elements = min(chunk_elements, len(self) - last * chunk_elements)
@@ -98,6 +111,15 @@ class Hdf5Array:
             )
 
 
+def _state_of_file(dataset: h5py.Dataset) -> tuple[int, int] | None:
+    """Size and time of the last change, of a file on a local disk."""
+    file = dataset.file
+    if file.driver != "sec2":
+        return None
+    status = os.fstat(file.id.get_vfd_handle())
+    return status.st_size, status.st_mtime_ns
+
+
 def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
     """Elements of a chunk and the place of each chunk in the file; None where HDF5 has to interpret the bytes."""
     file, identifier = dataset.file, dataset.id
@@ -105,7 +127,11 @@ def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
         return None
     if dataset.dtype.kind not in "iuf" or dataset.id.get_create_plist().get_nfilters() or dataset.external:
         return None
-    if identifier.get_type().get_precision() != 8 * dataset.dtype.itemsize or dataset.is_virtual:
+    stored = identifier.get_type()
+    if not hasattr(stored, "get_precision") or stored.get_precision() != 8 * dataset.dtype.itemsize:
+        return None
+    # Chunks that were never written are fill values; there may be billions of them in a small file.
+    if dataset.is_virtual or identifier.get_storage_size() < len(dataset) * dataset.dtype.itemsize:
         return None
     if dataset.chunks is None:
         offset = identifier.get_offset()
@@ -116,9 +142,9 @@ def _plain_chunks(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:
     offsets = np.full(-(-n_elements // chunk_elements), -1, dtype=np.int64)
 
     def place(chunk: h5py.h5d.StoreInfo) -> None:
-        if chunk.chunk_offset[0] < n_elements and not chunk.filter_mask:
+        lies_in_a_file = chunk.byte_offset < 1 << 62
+        if chunk.chunk_offset[0] < n_elements and not chunk.filter_mask and lies_in_a_file:
             offsets[chunk.chunk_offset[0] // chunk_elements] = chunk.byte_offset
 
     identifier.chunk_iter(place)
-    # A chunk that was never written is fill values.
     return None if bool(np.any(offsets < 0)) else (chunk_elements, offsets)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     import h5py
 
 
-# Entries that the core takes from a file at a time, a few of them in memory: so seldom is progress reported.
-_FILE_BLOCK_ELEMENTS = 1 << 22
+# The core takes this many blocks of entries from a file in one call, piece by piece: the memory is that of the pieces,
+# and progress is reported once in a call.
+_BLOCKS_IN_A_CALL = 8
 # As large as HDF5's own cache of chunks: whatever the budget, such a chunk is not what takes the memory.
 _SMALL_CHUNK_BYTES = 1 << 20
 
@@ -48,7 +49,9 @@ class Hdf5Rows(CsrSource):
         indptr = _dataset(group, "indptr", name)
         for key in ("indices", "data", "indptr"):
             _check_chunk(group[key], f"{name}/{key}", reading)
-        self.indptr = Hdf5Array(indptr, f"{name}/indptr").read(0, len(indptr)).astype(np.int64)
+        # One too many is enough to refuse, however many a damaged file promises.
+        n_bounds = min(len(indptr), shape[0] + 2)
+        self.indptr = Hdf5Array(indptr, f"{name}/indptr").read(0, n_bounds).astype(np.int64)
         check_row_bounds(name, self.indptr, shape[0], len(self._indices), len(self._data))
         self.dtypes = (stored_dtype(self._data.dtype, name),)
         self._block_elements = reading.block_elements
@@ -61,19 +64,30 @@ class Hdf5Rows(CsrSource):
     def blocks(self) -> Iterator[CsrBlock]:
         for begin, end, indices, data in read_ahead(self._read, row_ranges(self.indptr, self._block_elements)):
             yield CsrBlock(self.indptr[begin : end + 1] - self.indptr[begin], indices, (data,))
+        self._check_unchanged()
 
     def entry_blocks(self) -> Iterator[CsrEntries]:
         if not self._fits_the_core():
             yield from super().entry_blocks()
             return
+        in_a_call = _BLOCKS_IN_A_CALL * self._block_elements
         indices, data = self._indices.open(), self._data.open()
-        n_entries = self.n_entries
-        for begin, end in row_ranges(self.indptr, _FILE_BLOCK_ELEMENTS):
-            # The kernel fetches the next block while this one is worked on.
-            following = int(self.indptr[end])
-            for array in (indices, data):
-                array.prefetch(following, min(following + _FILE_BLOCK_ELEMENTS, n_entries))
-            yield CsrEntries(self.indptr[begin : end + 1], indices, (data,))
+        try:
+            for begin, end in row_ranges(self.indptr, in_a_call):
+                # The kernel fetches the next entries while these are worked on.
+                following = int(self.indptr[end])
+                for array in (indices, data):
+                    array.prefetch(following, following + in_a_call)
+                yield CsrEntries(self.indptr[begin : end + 1], indices, (data,))
+        finally:
+            # HDF5's lock of the file lasts as long as a descriptor is open, and a traceback keeps what refers to one.
+            indices.close()
+            data.close()
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        self._indices.check_unchanged()
+        self._data.check_unchanged()
 
     def _fits_the_core(self) -> bool:
         """Whether both arrays lie in the file as the core takes them."""

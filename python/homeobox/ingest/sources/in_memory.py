@@ -9,7 +9,7 @@ import numpy as np
 
 from homeobox.errors import InvalidArgumentError, UnsupportedError
 from homeobox.ingest.sources.columns_as_rows import ColumnsAsRows
-from homeobox.ingest.sources.columns_in_memory import ColumnsInMemory
+from homeobox.ingest.sources.columns_in_memory import ColumnsInMemory, ascend
 from homeobox.ingest.sources.matrix import (
     BLOCK_ELEMENTS,
     CsrBlock,
@@ -121,6 +121,6 @@ def _columns_as_rows(matrix: Any, name: str, reading: Reading) -> CsrSource:
     check_row_bounds(name, bounds, n_columns, len(matrix.indices), len(matrix.data))
     rows = matrix.indices[: bounds[-1]]
     values = plain_values(matrix.data[: bounds[-1]], name)
-    if matrix.has_sorted_indices:
+    if ascend(rows, bounds):
         return ColumnsInMemory(bounds, rows, values, (n_rows, n_columns), name, reading)
     return ColumnsAsRows(CsrMatrix(bounds, rows, values, (n_columns, n_rows), name, reading.block_elements), reading)
