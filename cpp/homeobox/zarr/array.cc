@@ -65,7 +65,12 @@ struct Array::Impl {
 
   // Holds a shard against the manifest; nullopt: there is no such object.
   void check_shard(std::uint64_t shard, std::optional<std::uint64_t> n_bytes) const {
-    if (!manifest) return;
+    if (!manifest) {
+      // Who removes an array removes its metadata first. As long as that is there, a missing shard is fill values.
+      if (!n_bytes && !store->size(join_path(path, kMetadataName)))
+        fail<NotFound>("array {} was removed while it was being read", path);
+      return;
+    }
     if (const auto difference = size_mismatch(manifest->find(shard_key(shard)), n_bytes))
       fail_in_shard(shard, *difference);
   }

@@ -144,6 +144,25 @@ TEST(Array, AStoppedReadIsCancelled) {
   EXPECT_THROW(array->read(begin, end, out, {.stop = source.get_token()}), Cancelled);
 }
 
+TEST(Array, AShardThatIsMissingIsFillValuesOnlyWhileTheArrayIsThere) {
+  for (const bool views : {true, false}) {
+    const auto store = make_store(true);
+    const std::shared_ptr<Store> seen = views ? std::shared_ptr<Store>(store) : std::make_shared<CountingStore>(store);
+    store->remove("a/c/0");
+    const auto read = [](const Array& array, std::uint64_t begin, std::uint64_t end) {
+      std::vector<std::uint32_t> values(end - begin);
+      array.read({&begin, 1}, {&end, 1}, std::as_writable_bytes(std::span(values)));
+      return values;
+    };
+    const auto array = Array::open(seen, "a");
+    EXPECT_EQ(read(*array, 30, 34), (std::vector<std::uint32_t>{0, 0, 32, 33}));
+    store->remove("a/zarr.json");
+    store->remove("a/c/3");
+    EXPECT_EQ(read(*array, 64, 66), (std::vector<std::uint32_t>{64, 65})) << "what is still there may be read";
+    EXPECT_THROW(read(*array, 96, 100), NotFound);
+  }
+}
+
 TEST(Array, HasViewsOnlyWhileMappingsAreLeft) {
   const auto store = make_store(true);
   const auto text = store->read("a/zarr.json");
