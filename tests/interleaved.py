@@ -32,8 +32,13 @@ class Meeting:
 
 
 @contextlib.contextmanager
-def interleaved(atlas: hox.RaggedAtlas, n: int, other: Callable[[], object]) -> Iterator[Meeting]:
-    """Within it `other` is called once, before the `n`-th change of a table, or of the store of `atlas`."""
+def interleaved(
+    atlas: hox.RaggedAtlas, n: int, other: Callable[[], object], *, store: bool = True
+) -> Iterator[Meeting]:
+    """Within it `other` is called once, before the `n`-th change of a table, or of the store of `atlas`.
+
+    Without `store` for those that give the store to the core, such as an ingest: before a change of a table only.
+    """
     meeting = Meeting(n, other)
     healthy = atlas.catalog.store
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +49,8 @@ def interleaved(atlas: hox.RaggedAtlas, n: int, other: Callable[[], object]) -> 
                 return meeting.change(original, table, *arguments, **options)
 
             patch.setattr(Table, name, changed)
-        atlas.catalog.store = MortalStore(healthy, meeting)
+        if store:
+            atlas.catalog.store = MortalStore(healthy, meeting)
         try:
             yield meeting
         finally:

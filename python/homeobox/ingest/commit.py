@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from homeobox import _core
 from homeobox.catalog.sql import equals
-from homeobox.errors import HomeoboxError, InvalidArgumentError
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
 from homeobox.ingest.cell_rows import cell_table, spread_pointers
 from homeobox.ingest.dataset_plan import DatasetPlan
 from homeobox.ingest.group_claim import GroupClaim, claim_group
@@ -25,6 +25,7 @@ from homeobox.ingest.group_name import check_not_nested
 from homeobox.ingest.group_plan import CellsOfGroup, GroupPlan, MatrixGroup
 from homeobox.ingest.pending import check_unrecorded, failures_are_final, is_pending, remove_pending
 from homeobox.ingest.progress import row_progress
+from homeobox.ingest.restore_claim import refuse_beside_restore
 from homeobox.ingest.sparse_writer import WrittenObject
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def write_groups(catalog: Catalog, groups: Sequence[CellsOfGroup], obs: Mapping[
     Raises
     ------
     ConflictError
-        Another ingest holds the name of a group.
+        Another ingest holds the name of a group, or the atlas is being restored.
     InvalidArgumentError
         A name was taken since the plan was made.
     """
@@ -113,15 +114,14 @@ def _claim(catalog: Catalog, plan: GroupPlan) -> GroupClaim:
 
 
 def _add_dataset_rows(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequence[GroupClaim]) -> None:
-    for claim in claims:
-        claim.confirm()
+    _confirm(catalog, claims)
     begun: list[DatasetRecord] = []
     try:
         for plan in plans:
             begun.append(plan.record)
             catalog.datasets.add(plan.record)
-        for claim in claims:
-            claim.confirm()  # the last moment before cells point to the arrays
+        _confirm(catalog, claims)  # the last moment before cells point to the arrays
+        _require_rows(catalog, plans)
     except BaseException:
         # They may be there all the same, and then name arrays that are about to be removed. Of the rows of a group
         # only our own: another writer may have taken the group over.
@@ -129,6 +129,24 @@ def _add_dataset_rows(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequ
             if is_pending(catalog, record.zarr_group):
                 _remove_row(catalog, record)
         raise
+
+
+def _confirm(catalog: Catalog, claims: Sequence[GroupClaim]) -> None:
+    for claim in claims:
+        claim.confirm()
+    refuse_beside_restore(catalog)
+
+
+def _require_rows(catalog: Catalog, plans: Sequence[GroupPlan]) -> None:
+    """A restore that took this writer for dead may have come and gone."""
+    rows = catalog.datasets.by_group()
+    for plan in plans:
+        record = plan.record
+        if rows.get(record.zarr_group, {}).get("uid") != record.uid:
+            raise ConflictError(
+                f"the dataset row of zarr group '{record.zarr_group}' is gone from {catalog.location}, which was "
+                "restored meanwhile; try again"
+            )
 
 
 def _take_back(catalog: Catalog, plans: Sequence[GroupPlan], claims: Sequence[GroupClaim]) -> None:

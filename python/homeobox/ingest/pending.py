@@ -9,6 +9,7 @@ from homeobox.catalog.snapshot import groups_of_snapshots, snapshots_with_group
 from homeobox.catalog.sql import equals, quote, quote_column
 from homeobox.errors import InvalidArgumentError
 from homeobox.ingest.nesting import MANIFEST, groups_above
+from homeobox.ingest.restore_claim import refuse_beside_restore
 from homeobox.schema import get_spec, registered_feature_spaces
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ def failures_are_final(catalog: Catalog) -> bool:
 
 
 def remove_pending(catalog: Catalog, group: str) -> None:
-    """Take a pending row out, so that a new ingest of the group can add its own. Errors as `is_pending`."""
+    """Take a pending row out, so that a new ingest of the group can add its own; for whoever has claimed the group.
+
+    Errors as `is_pending` and `refuse_beside_restore`: a restore may be about to bring its cells back.
+    """
+    refuse_beside_restore(catalog)
     if is_pending(catalog, group):
         catalog.datasets.table.delete(equals("zarr_group", group))

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from homeobox.catalog import Catalog
 from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.catalog.sql import is_in, quote, quote_column
-from homeobox.errors import InvalidArgumentError, NotFoundError
+from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
 from homeobox.ingest.group_claim import GroupClaim, claim_group, hold_group
 from homeobox.ingest.pending import check_unrecorded
+from homeobox.ingest.restore_claim import refuse_beside_restore
 
 
 class UnknownDatasetError(NotFoundError, ValueError):
@@ -29,7 +30,7 @@ def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
     InvalidArgumentError
         The catalog is read-only, a name means several datasets, or cells of the datasets also point to another one.
     ConflictError
-        A process is writing one of the groups.
+        A process is writing one of the groups, or restores the atlas.
     """
     if catalog.read_only:
         raise InvalidArgumentError(f"cannot delete from {catalog.location}: it is checked out and read-only")
@@ -40,17 +41,24 @@ def delete_dataset(catalog: Catalog, names: str | Sequence[str]) -> int:
         # Nobody ingests under these names meanwhile, or the new dataset's row would be taken for the old one's.
         recorded = catalog.groups_with_cells() | groups_of_snapshots(catalog)
         claims = [held.enter_context(_hold(catalog, group, group in recorded)) for group in groups]
+        refuse_beside_restore(catalog)
         where = _points_to(catalog, groups)
         _refuse_shared_cells(catalog, groups, where)
         n_cells = catalog.count_cells(where)
-        for claim in claims:
-            claim.confirm()
+        _confirm(catalog, claims)
         if n_cells:
             catalog.cells.table.delete(where)
-        for claim in claims:
-            claim.confirm()  # else the rows may be another's by now
+        _confirm(catalog, claims)  # else the rows may be another's by now
+        if catalog.count_cells(where):
+            raise ConflictError(f"cells of {groups} came back to {catalog.location} while they were deleted; try again")
         catalog.datasets.table.delete(is_in("zarr_group", groups))
     return n_cells
+
+
+def _confirm(catalog: Catalog, claims: Sequence[GroupClaim]) -> None:
+    for claim in claims:
+        claim.confirm()
+    refuse_beside_restore(catalog)
 
 
 def _groups_of(catalog: Catalog, names: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from homeobox.catalog.snapshot import groups_of_snapshots
 from homeobox.errors import ConflictError
 from homeobox.ingest.claim_marker import is_alive
 from homeobox.ingest.group_claim import markers_among
+from homeobox.ingest.restore_claim import restoring
 from homeobox.upkeep.alone import alone
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ def restore(
 ) -> Catalog:
     """As `RaggedAtlas.restore` documents."""
     found = catalog.checkout(location, version, cell_schema, version_table=version_table, store=store)
-    with alone(found) as claim:
+    with alone(found) as claim, restoring(found) as writers_out:
+
+        def confirm() -> None:
+            claim.confirm()
+            writers_out.confirm()
+
         # Found once more: a prune may have forgotten the snapshot before it gave the atlas free.
         return catalog.restore(
             location,
@@ -39,7 +45,7 @@ def restore(
             version_table=version_table,
             store=store,
             check=_check,
-            before_commit=claim.confirm,
+            before_commit=confirm,
         )
 
 
