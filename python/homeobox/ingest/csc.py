@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from homeobox.ingest.anndata import HasCatalog
 from homeobox.ingest.csc_arrays import CopyPlan, plan_copy
 from homeobox.ingest.csc_manifest import is_listed, list_copy
 from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group
+from homeobox.ingest.manifest_update import ManifestGoneError, has_manifest
 from homeobox.ingest.pending import failures_are_final
 from homeobox.ingest.progress import row_progress
+from homeobox.ingest.same_dataset import check_same_dataset
 from homeobox.ingest.scratch import scratch_directory
 from homeobox.ingest.stored_rows import stored_row_bounds
 from homeobox.schema import PointerKind, ZarrGroupSpec, get_spec
@@ -62,7 +64,7 @@ def add_csc(
         There is no such dataset or layer, the layer has its copy, or the cells of the group are not one for each of
         its rows in the order of its entries. Nothing was written.
     ConflictError
-        Another process is making the copy.
+        Another process is making the copy, or the dataset was deleted or replaced meanwhile.
     CorruptDataError
         Stored bytes fail their checksum or contradict each other; names array, shard and chunk.
 
@@ -73,8 +75,9 @@ def add_csc(
     """
     memory_bytes = parse_bytes(memory)
     catalog = atlas.catalog
-    spec = _check_request(catalog, zarr_group, feature_space, layer_name)
-    n_features = _count_features(catalog, zarr_group)
+    spec, dataset = _check_request(catalog, zarr_group, feature_space, layer_name)
+    is_to_be_listed = has_manifest(catalog.store, zarr_group)
+    n_features = len(catalog.layouts.read(dataset["layout_uid"])[0])
     row_bounds = stored_row_bounds(catalog, zarr_group, feature_space)
     store = catalog.store
     plan = plan_copy(store, zarr_group, spec, layer_name, n_features, chunk_size, shard_size)
@@ -82,6 +85,10 @@ def add_csc(
     def check_missing() -> None:
         if store.size(f"{plan.claimed}/{plan.commit_key}") is not None:
             raise InvalidArgumentError(f"zarr group '{zarr_group}' has a feature-major copy of layer '{layer_name}'")
+
+    def check_claimed() -> None:
+        check_same_dataset(catalog, dataset)
+        check_missing()
 
     if store.size(f"{plan.claimed}/{plan.commit_key}") is not None and not is_listed(store, zarr_group, layer_name):
         # The copy was made, but whoever made it did not live to list it. Beside it a claim means nothing any more.
@@ -91,7 +98,7 @@ def add_csc(
         return
     check_missing()
     with (
-        claim_group(store, plan.claimed, check_missing, replace_unclaimed=True) as claim,
+        claim_group(store, plan.claimed, check_claimed, replace_unclaimed=True) as claim,
         row_progress(f"feature-major copy of {zarr_group}", 2 * int(row_bounds[-1])) as advance,
     ):
         on_progress = _progress(2 * int(row_bounds[-1]), advance, claim)
@@ -99,15 +106,20 @@ def add_csc(
         # It is whole now, and a manifest that fails to be written may have been written all the same.
         claim.keep_objects()
         try:
-            list_copy(store, zarr_group, objects)
+            list_copy(store, zarr_group, objects, must_exist=is_to_be_listed)
+        except ManifestGoneError:
+            claim.give_up_objects()
+            raise
         except HomeoboxError:
             if failures_are_final(catalog) and not is_listed(store, zarr_group, layer_name):
                 claim.give_up_objects()
             raise
 
 
-def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str) -> ZarrGroupSpec:
-    """Cheap questions first; the spec of the feature space."""
+def _check_request(
+    catalog: Catalog, group: str, feature_space: str, layer: str
+) -> tuple[ZarrGroupSpec, dict[str, Any]]:
+    """Cheap questions first; the spec of the feature space, and the dataset row."""
     if catalog.read_only:
         raise InvalidArgumentError(
             f"the atlas {catalog.location} is checked out at version {catalog.version} and read-only; "
@@ -128,12 +140,7 @@ def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str)
         raise InvalidArgumentError(
             f"zarr group '{group}' has no layer '{layer}', it has {stored.array_names(spec.layers.path)}"
         )
-    return spec
-
-
-def _count_features(catalog: Catalog, group: str) -> int:
-    layout_uid = catalog.datasets.by_group()[group]["layout_uid"]
-    return len(catalog.layouts.read(layout_uid)[0])
+    return spec, dataset
 
 
 def _write(

@@ -13,7 +13,7 @@ def is_listed(store: _core.Store, group: str, layer: str) -> bool:
     return manifest is None or f"{group}/csc/layers/{layer}/zarr.json" in {key for key, _, _ in manifest}
 
 
-def list_copy(store: _core.Store, group: str, written: list[StoredObject]) -> None:
+def list_copy(store: _core.Store, group: str, written: list[StoredObject], *, must_exist: bool = False) -> None:
     """Write the manifest anew, with the objects of all whole arrays of the copy; for those not `written` just now nor
     listed, which an earlier writer left, sizes and checksums are taken from what is stored. Errors as
     :func:`update_manifest`."""
@@ -25,7 +25,7 @@ def list_copy(store: _core.Store, group: str, written: list[StoredObject]) -> No
                 objects[key] = (key, len(content), _core.crc32c(content))
         return list(objects.values())
 
-    update_manifest(store, group, with_copy)
+    update_manifest(store, group, with_copy, must_exist=must_exist)
 
 
 def _keys_of_whole_arrays(store: _core.Store, copy: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from homeobox.ingest.feature_uids import read_feature_uids, with_feature_uids
 from homeobox.ingest.group_claim import claim_group
 from homeobox.ingest.layer_entries import StoredPattern, dense_values, sparse_values
 from homeobox.ingest.layer_manifest import is_listed, list_array
+from homeobox.ingest.manifest_update import ManifestGoneError, has_manifest
 from homeobox.ingest.pending import failures_are_final
 from homeobox.ingest.progress import row_progress
+from homeobox.ingest.same_dataset import check_same_dataset
 from homeobox.ingest.scratch import scratch_directory
 from homeobox.ingest.sources import (
     CsrSource,
@@ -85,31 +87,36 @@ def add_layer(
     InvalidArgumentError
         There is no such dataset, the layer is there or not allowed, or the source does not fit the group.
     ConflictError
-        Another process is adding the layer.
+        Another process is adding the layer, or the dataset was deleted or replaced meanwhile.
 
     Notes
     -----
     Stage: experimental. Reads the source and the stored indices once.
     """
     catalog = atlas.catalog
-    spec = _check_request(catalog, zarr_group, feature_space, zarr_layer)
+    spec, dataset = _check_request(catalog, zarr_group, feature_space, zarr_layer)
     reading = Reading(parse_bytes(memory), scratch_directory(catalog))
     store, path = catalog.store, f"{spec.layers.path}/{zarr_layer}"
     document = f"{zarr_group}/{path}/zarr.json"
+    is_to_be_listed = has_manifest(store, zarr_group)
 
     def check_missing() -> None:
         # One that is not listed was made by a writer that did not live to list it: leftovers, maybe of other values.
         if store.size(document) is not None and is_listed(store, zarr_group, path):
             raise InvalidArgumentError(f"zarr group '{zarr_group}' has a layer '{zarr_layer}' already")
 
+    def check_claimed() -> None:
+        check_same_dataset(catalog, dataset)
+        check_missing()
+
     check_missing()
     with open_source(adata, reading) as opened:
         found = read_dataset(opened, [source], spec.pointer_kind is PointerKind.DENSE)
         features = with_feature_uids(with_columns(found.var, var, "var"), feature_uids)
-        to_layout = _columns_to_layout(catalog, zarr_group, found, read_feature_uids(features))
+        to_layout = _columns_to_layout(catalog, dataset, found, read_feature_uids(features))
         plan, blocks = _plan(catalog, spec, zarr_group, found.matrix, to_layout)
         with (
-            claim_group(store, f"{zarr_group}/{path}", check_missing, replace_unclaimed=True) as claim,
+            claim_group(store, f"{zarr_group}/{path}", check_claimed, replace_unclaimed=True) as claim,
             row_progress(f"layer {zarr_layer} of {zarr_group}", found.matrix.shape[0]) as advance,
         ):
 
@@ -126,14 +133,20 @@ def add_layer(
             # It is whole now, and a manifest that fails to be written may have been written all the same.
             claim.keep_objects()
             try:
-                list_array(store, zarr_group, path, objects)
+                list_array(store, zarr_group, path, objects, must_exist=is_to_be_listed)
+            except ManifestGoneError:
+                claim.give_up_objects()
+                raise
             except HomeoboxError:
                 if failures_are_final(catalog) and not is_listed(store, zarr_group, path):
                     claim.give_up_objects()
                 raise
 
 
-def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str) -> ZarrGroupSpec:
+def _check_request(
+    catalog: Catalog, group: str, feature_space: str, layer: str
+) -> tuple[ZarrGroupSpec, dict[str, Any]]:
+    """The spec of the feature space, and the dataset row."""
     if catalog.read_only:
         raise InvalidArgumentError(
             f"the atlas {catalog.location} is checked out at version {catalog.version} and read-only; "
@@ -148,11 +161,11 @@ def _check_request(catalog: Catalog, group: str, feature_space: str, layer: str)
         raise InvalidArgumentError(
             f"No dataset record found for zarr group '{group}' in feature space '{feature_space}'"
         )
-    return spec
+    return spec, dataset
 
 
-def _columns_to_layout(catalog: Catalog, group: str, found: SourceDataset, uids: list[str]) -> np.ndarray:
-    layout = catalog.layouts.read(catalog.datasets.by_group()[group]["layout_uid"])[0]
+def _columns_to_layout(catalog: Catalog, dataset: dict[str, Any], found: SourceDataset, uids: list[str]) -> np.ndarray:
+    layout, group = catalog.layouts.read(dataset["layout_uid"])[0], dataset["zarr_group"]
     place_of = {uid: place for place, uid in enumerate(layout)}
     unknown = [uid for uid in uids if uid not in place_of]
     if unknown or len(uids) != len(place_of) or len(set(uids)) != len(uids):

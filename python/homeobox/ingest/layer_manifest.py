@@ -13,7 +13,9 @@ def is_listed(store: _core.Store, group: str, path: str) -> bool:
     return manifest is None or f"{group}/{path}/zarr.json" in {key for key, _, _ in manifest}
 
 
-def list_array(store: _core.Store, group: str, path: str, written: list[StoredObject]) -> None:
+def list_array(
+    store: _core.Store, group: str, path: str, written: list[StoredObject], *, must_exist: bool = False
+) -> None:
     """Write the manifest anew with every object of the array; for those not `written` just now, which an earlier
     writer left, sizes and checksums are taken from what is stored. Errors as :func:`update_manifest`."""
 
@@ -24,4 +26,4 @@ def list_array(store: _core.Store, group: str, path: str, written: list[StoredOb
                 objects[key] = (key, len(content), _core.crc32c(content))
         return list(objects.values())
 
-    update_manifest(store, group, with_array)
+    update_manifest(store, group, with_array, must_exist=must_exist)
