@@ -40,6 +40,7 @@ class FileArray {
   void prefetch(std::uint64_t begin, std::uint64_t end) const;
 
  private:
+  bool is_cached(std::uint64_t offset) const;
   // Calls visit(offset in the file, bytes) for what lies together there.
   template <class Visit>
   void for_pieces(std::uint64_t begin, std::uint64_t end, Visit visit) const;
