@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -13,8 +14,8 @@ import time
 import pytest
 
 from homeobox import _core
-from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
-from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, StoreError
+from homeobox.ingest.group_claim import MARKER, GroupClaim, claim_group, hold_group
 
 
 @pytest.fixture
@@ -201,3 +202,149 @@ def test_a_marker_that_was_cut_short_belongs_to_nobody(store):
     store.write(f"a/{MARKER}", b'{"token": "t", "ho')
     with claim(store, "a"):
         pass
+
+
+OBJECTS = ["a/zarr.json", "a/csr/indices/c/0", "a/csr/indices/c/1", "a/.hox-manifest"]
+
+
+class Removing:
+    """A store that does something else once, after its first removal of an object."""
+
+    def __init__(self, inner: _core.Store, do: object) -> None:
+        self._inner = inner
+        self._do = do
+        self.removed: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def remove(self, key: str) -> None:
+        self._inner.remove(key)
+        if MARKER not in key:
+            self.removed.append(key)
+            if len(self.removed) == 1:
+                self._do()
+
+
+def fill(store: _core.Store, content: bytes) -> None:
+    for key in OBJECTS:
+        store.write(key, content)
+
+
+def remove_leftovers(store: _core.Store, raw: _core.Store) -> None:
+    claim(raw, "a").abandon()
+    fill(raw, b"mine")
+    claim(store, "a")
+
+
+def remove_what_nobody_needs(store: _core.Store, raw: _core.Store) -> None:
+    fill(raw, b"mine")
+    claim(store, "a")
+
+
+def remove_after_an_error(store: _core.Store, raw: _core.Store) -> None:
+    with claim(store, "a"):
+        fill(raw, b"mine")
+        raise ConflictError("the error")
+
+
+def prune_it(store: _core.Store, raw: _core.Store) -> None:
+    fill(raw, b"mine")
+    with hold_group(store, "a") as held:
+        held.remove_objects()
+
+
+REMOVALS = [remove_leftovers, remove_what_nobody_needs, remove_after_an_error, prune_it]
+
+
+@pytest.mark.parametrize("remove", REMOVALS)
+def test_who_falls_asleep_while_it_removes_stops(store, monkeypatch, remove):
+    """Another took over meanwhile, cleared the group, and wrote it under the same names."""
+
+    def sleep() -> None:
+        later = time.time() + 3600
+        monkeypatch.setattr(time, "time", lambda: later)
+        theirs = [key for key in keys(store) if MARKER in key]
+        for key in theirs:
+            store.write(key, json.dumps({**json.loads(store.read(key)), "host": "elsewhere", "token": "t"}).encode())
+        fill(store, b"theirs")
+
+    with pytest.raises(ConflictError):
+        remove(Removing(store, sleep), store)
+    assert [store.read(key) for key in OBJECTS] == [b"theirs"] * len(OBJECTS)
+
+
+@pytest.mark.parametrize("remove", REMOVALS)
+def test_a_removal_that_failed_leaves_a_marker_on_the_rest(store, remove):
+    """Without it what is left of a group without a manifest, as 0.2.2 wrote them, would be nobody's."""
+
+    def fail() -> None:
+        raise StoreError("no connection")
+
+    with pytest.raises(HomeoboxError):
+        remove(Removing(store, fail), store)
+    assert f"a/{MARKER}" in keys(store)
+    store.remove("a/.hox-manifest")
+    with claim(store, "a"):
+        assert keys(store) == [f"a/{MARKER}"]
+
+
+def test_metadata_goes_first_and_the_manifest_last(store):
+    """A shard that is missing reads as zeros, an array without metadata cannot be opened."""
+    arrays = ["csc/indices", "csc/indptr", "csc/layers/counts", "csr/feature_order", "csr/indices", "csr/layers/counts"]
+    groups = ["a", "a/csc", "a/csc/layers", "a/csr", "a/csr/layers"]
+    documents = [f"{path}/zarr.json" for path in [*groups, *(f"a/{array}" for array in arrays)]]
+    for key in [*documents, *(f"a/{array}/c/0" for array in arrays), "a/.hox-manifest"]:
+        store.write(key, b"x")
+    removing = Removing(store, lambda: None)
+    with hold_group(removing, "a") as held:
+        held.remove_objects()
+    assert set(removing.removed[: len(documents)]) == set(documents)
+    assert removing.removed[-1] == "a/.hox-manifest"
+    order = [removing.removed.index(f"a/{array}/zarr.json") for array in arrays]
+    assert order[4] < order[3]  # indices would be read with wrong names
+    assert order[1] < min(order[0], order[2])  # a copy shows by its indptr
+    assert keys(store) == []
+
+
+def test_a_dead_marker_on_what_is_whole_goes_only_while_it_is_the_dead_one(store):
+    """Whether it is whole takes a while to find out: another may hold it by then."""
+    claim(store, "a").abandon()
+    store.write("a/c/0", b"whole")
+    held = []
+
+    def whole() -> None:
+        with contextlib.suppress(ConflictError):
+            held.append(hold_group(store, "a"))
+        raise InvalidArgumentError("whole")
+
+    with pytest.raises(InvalidArgumentError, match="whole"):
+        claim_group(store, "a", whole)
+    for other in held:
+        other.confirm()
+    assert keys(store) == (["a/.hox-ingest", "a/c/0"] if held else ["a/c/0"])
+
+
+@pytest.mark.parametrize("claim_it", [claim, hold_group])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_cleaners_of_cleaners_that_died_are_no_obstacle(store, n, claim_it):
+    claim(store, "b").abandon()
+    marker = store.read(f"b/{MARKER}")
+    store.write(f"a/{MARKER}{'.cleaning' * n}", marker)
+    with claim_it(store, "a"):
+        assert keys(store) == [f"a/{MARKER}", f"b/{MARKER}"]
+    store.write(f"a/{MARKER}{'.cleaning' * n}", marker)
+    claim(store, "a").abandon()
+    with claim_it(store, "a"):
+        pass
+    assert keys(store) in ([f"b/{MARKER}"], [f"a/{MARKER}{'.cleaning' * n}", f"b/{MARKER}"])
+
+
+def test_what_was_given_up_after_its_commit_began_locks_out_no_other_process(tmp_path):
+    store = _core.FileStore(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), claim(store, "a") as held:
+        store.write("a/c/0", b"x")
+        held.keep_objects()
+        raise KeyboardInterrupt
+    leave_a_claim_of_a_dead_process(str(tmp_path))  # it could claim it, although this one lives
+    assert json.loads(store.read(f"a/{MARKER}"))["pid"] not in (None, os.getpid())

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import lance
 import numpy as np
@@ -19,7 +20,7 @@ import homeobox as hox
 from homeobox import _core
 from homeobox.catalog.table_versions import versions_superseded
 from homeobox.catalog.uncommitted_files import remove_uncommitted_file
-from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError
+from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError, StoreError
 from homeobox.ingest.group_claim import MARKER, claim_group
 
 UIDS = [f"gene{i}" for i in range(8)]
@@ -306,6 +307,50 @@ def test_leftovers_are_listed_and_cleaned(atlas: hox.RaggedAtlas, root: Path) ->
     assert "ingest" not in atlas.catalog.datasets.by_group()
     assert atlas.validate(deep=True) == []
     hox.add_csc(atlas, "first", "gene_expression")
+
+
+def test_a_marker_of_a_cleaner_of_cleaners_is_found(atlas: hox.RaggedAtlas) -> None:
+    store = atlas.catalog.store
+    die(store, "other")
+    marker = store.read(f"other/{MARKER}")
+    atlas.clean()
+    store.write(f"ingest/{MARKER}.cleaning.cleaning", marker)
+    assert kinds(atlas.leftovers()) == {("ingest", "claim"): False}
+    assert kinds(atlas.clean()) == {("ingest", "claim"): False}
+    assert store.list("ingest/") == []
+    assert atlas.leftovers().is_empty()
+
+
+@pytest.mark.parametrize("again", ["clean", "prune"])
+def test_a_removal_of_a_group_of_022_that_failed_is_finished(atlas: hox.RaggedAtlas, again: str) -> None:
+    """It has no manifest, which says whose the rest is."""
+    healthy = atlas.catalog.store
+    healthy.remove("first/.hox-manifest")
+    atlas.delete_dataset("first")
+    atlas.snapshot()
+
+    class Failing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(healthy, name)
+
+        def remove(self, key: str) -> None:
+            if key.startswith("first/csr/indices/c/"):
+                raise StoreError("no connection")
+            healthy.remove(key)
+
+    atlas.catalog.store = Failing()
+    with pytest.raises(StoreError):
+        atlas.prune(1, confirm=True, min_age=NOW)
+    atlas.catalog.store = healthy
+    rest = [key for key, _ in healthy.list("first/")]
+    assert rest and not any(key.endswith("zarr.json") for key in rest)
+    assert kinds(atlas.leftovers()) == {("first", "ingest"): False}
+    if again == "clean":
+        atlas.clean()
+    else:
+        atlas.prune(1, confirm=True, min_age=NOW)
+    assert healthy.list("first/") == []
+    assert atlas.leftovers().is_empty()
 
 
 def test_nothing_alive_is_cleaned(atlas: hox.RaggedAtlas) -> None:

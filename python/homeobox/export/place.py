@@ -65,7 +65,7 @@ class ExportPlace:
         """After an error: leave nothing, unless the place is another's, or the last commit was made all the same."""
         try:
             if claim.is_ours() and not self._is_complete():
-                self._clear()
+                self._clear(claim)
             claim.release()
         finally:
             claim.abandon()
@@ -97,18 +97,20 @@ class ExportPlace:
         folder = key.removesuffix("/zarr.json")
         return folder != key and any(group.startswith(f"{folder}/") for group in self.groups)
 
-    def _clear_after_the_dead(self) -> None:
+    def _clear_after_the_dead(self, cleaner: Claim) -> None:
         self._refuse_others()  # nobody can write there from here on
-        self._clear()
+        self._clear(cleaner)
 
-    def _clear(self) -> None:
+    def _clear(self, claim: Claim) -> None:
         """Tables first: while objects are there, nobody takes the place for an empty one."""
         database = open_store(self.location.db_uri, self.location.store_kwargs)
         for name in self.tables:
             for key, _ in database.list(f"{name}.lance/"):
+                claim.renew()
                 database.remove(key)
             if not self.location.is_remote:
                 shutil.rmtree(self.location.table_uri(name), ignore_errors=True)
         for key, _ in self.store.list(""):
             if self._is_own(key) and not key.startswith(EXPORT_CLAIM):
+                claim.renew()
                 self.store.remove(key)

@@ -2,11 +2,12 @@
 
 It is created only if there is none, so of two that ask at once one gets it. A thread renews what this process holds,
 whatever the process is busy with: one call to a table may take longer than a claim lives without a sign of life. Who
-nevertheless was taken for dead (its machine slept) finds another's token in the marker, or the mark of whoever is
-about to clear it, and from then on touches nothing.
+nevertheless was taken for dead (its machine slept) finds another's token in the marker, and from then on touches
+nothing.
 
-Nobody takes a dead claim over but under a second marker, ``<key>.cleaning``: it is made first and the claim looked at
-again after, while a writer renews first and looks for the second marker after. Of the two at least one sees the other.
+Nobody replaces a marker that others may count as dead but under a second one, ``<key>.cleaning``, made in the same way:
+neither who clears what a dead holder left, nor the holder itself where it was silent for minutes. Whichever of the two
+gets the second marker looks at the first again, and the other gives way.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError
@@ -27,6 +29,10 @@ UPKEEP_CLAIM = ".hox-upkeep"
 EXPORT_CLAIM = ".hox-export"
 
 RENEW_EVERY_S = 60.0
+
+# Who was silent for this long may be about to be taken for dead by a machine whose clock is ahead. Clocks may differ by
+# DEAD_AFTER_S less twice this: once for the silence before a renewal begins, once for the time that it may take.
+LATE_AFTER_S = 3 * 60.0
 
 
 class Claim:
@@ -48,7 +54,7 @@ class Claim:
         self._renewed = started
         self._what = what
         self._by = by
-        self._is_lost = False
+        self._is_over = False
         self._lock = threading.Lock()
         _heart.add(self)
 
@@ -66,15 +72,9 @@ class Claim:
             Another took this writer for dead, and what it claimed over.
         """
         with self._lock:
-            self._is_lost = not self.is_ours()
-            now = time.time()
-            if not self._is_lost and now - self._renewed >= RENEW_EVERY_S:
-                may_be_taken = now - self._renewed >= DEAD_AFTER_S
-                self._store.write(self._key, marker(self._token, self._started, now))
-                self._renewed = now
-                if may_be_taken:
-                    self._is_lost = self._store.size(cleaning_key(self._key)) is not None or not self.is_ours()
-            if self._is_lost:
+            is_due = time.time() - self._renewed >= RENEW_EVERY_S
+            self._is_over = not self.is_ours() or (is_due and not self._renew())
+            if self._is_over:
                 raise ConflictError(
                     f"{self._what} was taken over by another {self._by}, because this one showed no sign of life for "
                     f"more than {DEAD_AFTER_S // 60} minutes"
@@ -82,21 +82,46 @@ class Claim:
 
     def is_ours(self) -> bool:
         """Whether the marker has our token, and had it always. One read."""
-        return not self._is_lost and has_token(self._store.read(self._key), self._token)
+        return not self._is_over and has_token(self._store.read(self._key), self._token)
 
     def release(self) -> None:
         """Take the marker away if it is ours, and stop holding it. A failing store is no error: it marks a leftover."""
-        try:
-            with self._lock, contextlib.suppress(HomeoboxError):
-                if self.is_ours():
-                    self._store.remove(self._key)
-        finally:
-            self.abandon()
+        self._stop_holding(lambda: self._store.remove(self._key))
 
     def abandon(self) -> None:
-        """Stop holding it; what it left is removed by whoever asks for it next."""
-        held_tokens.discard(self._token)
-        _heart.drop(self)
+        """Stop holding it, and say so in the marker; what it left is removed by whoever asks for it next."""
+        given_up = marker(self._token, self._started, time.time(), is_held=False)
+        self._stop_holding(lambda: self._store.write(self._key, given_up))
+
+    def _renew(self) -> bool:
+        """Write the marker anew, unless it is another's or may be by now."""
+        with ExitStack() as alone:
+            began = time.time()
+            if began - self._renewed >= LATE_AFTER_S:
+                try:
+                    cleaner = create_claim(self._store, cleaning_key(self._key), self._what, self._by)
+                except ConflictError:
+                    return False  # somebody clears it, or died at that
+                alone.callback(cleaner.release)
+            if not self.is_ours():
+                return False
+            self._store.write(self._key, marker(self._token, self._started, began))
+            if time.time() - began >= LATE_AFTER_S:
+                return False  # asleep since it was read: it may have been another's that was overwritten
+        self._renewed = began
+        return True
+
+    def _stop_holding(self, change_marker: Callable[[], None]) -> None:
+        try:
+            if not self._is_over:
+                with contextlib.suppress(HomeoboxError):
+                    self.confirm()
+                    with self._lock:
+                        change_marker()
+                        self._is_over = True  # nor does the thread bring the marker back
+        finally:
+            held_tokens.discard(self._token)
+            _heart.drop(self)
 
 
 def create_claim(store: _core.Store, key: str, what: str, by: str) -> Claim:
@@ -107,14 +132,19 @@ def create_claim(store: _core.Store, key: str, what: str, by: str) -> Claim:
     try:
         if not store.create(key, marker(token, started, started)):
             raise ConflictError(f"{what} was claimed by another {by} at the same moment")
+        return Claim(store, key, token, started, what, by)
     except BaseException:
         held_tokens.discard(token)
+        with contextlib.suppress(HomeoboxError):
+            if has_token(store.read(key), token):  # no thread renews it, or it was made although the answer was lost
+                store.remove(key)
         raise
-    return Claim(store, key, token, started, what, by)
 
 
-def take_claim(store: _core.Store, key: str, what: str, by: str, remove: Callable[[], object] = lambda: None) -> Claim:
-    """Claim `key`, from a dead holder too; `remove` clears what that one left, while nobody else can claim it.
+def take_claim(
+    store: _core.Store, key: str, what: str, by: str, remove: Callable[[Claim], object] = lambda cleaner: None
+) -> Claim:
+    """Claim `key`, from a dead holder too; `remove` clears what that one left, as in :func:`replace_dead`.
 
     Raises
     ------
@@ -123,26 +153,22 @@ def take_claim(store: _core.Store, key: str, what: str, by: str, remove: Callabl
     """
     existing = store.read(key)
     if existing is None:
-        remove_dead_cleaner(store, key, what, by)
+        remove_dead_cleaners(store, key, what, by)
     elif is_alive(existing):
         raise ConflictError(f"{what} is held by another {by}: {existing.decode()}")
     else:
-
-        def clear() -> None:
-            remove()
-            store.remove(key)
-
-        replace_dead(store, key, existing, clear, what, by)
+        replace_dead(store, key, existing, remove, what, by)
     return create_claim(store, key, what, by)
 
 
 def replace_dead(
-    store: _core.Store, key: str, dead_marker: bytes, remove: Callable[[], object], what: str, by: str
+    store: _core.Store, key: str, dead_marker: bytes, remove: Callable[[Claim], object], what: str, by: str
 ) -> None:
     """Clear a claim whose writer died; of several that find it so, one does it and the others get ConflictError.
 
-    Without the second marker a slow cleaner could remove what a faster one has already begun to write. It is a claim
-    like any other: that of a cleaner which died is taken over under a third marker, and so on.
+    `remove` clears what the dead one left, while nobody else can claim it. It gets the claim of the second marker, and
+    renews it before each thing that it removes: without, a cleaner that slept could remove what another has written
+    since. That is a claim like any other: of a cleaner which died it is taken over under a third marker, and so on.
     """
     try:
         cleaner = take_claim(store, cleaning_key(key), what, by)
@@ -151,10 +177,11 @@ def replace_dead(
     try:
         if store.read(key) != dead_marker:
             raise ConflictError(f"{what} was claimed by another {by} at the same moment")
-        remove()
+        remove(cleaner)
+        cleaner.confirm()
+        store.remove(key)  # last, so that a crash in between leaves it to be found
     finally:
-        cleaner.abandon()
-        store.remove(cleaning_key(key))
+        cleaner.release()
 
 
 def cleaning_key(key: str) -> str:
@@ -162,13 +189,25 @@ def cleaning_key(key: str) -> str:
     return f"{key}.cleaning"
 
 
-def remove_dead_cleaner(store: _core.Store, key: str, what: str, by: str) -> bool:
-    """Remove the second marker of a claim, where its process died; says whether there was one."""
-    cleaner = store.read(cleaning_key(key))
-    if cleaner is None or is_alive(cleaner):
-        return False
-    take_claim(store, cleaning_key(key), what, by).release()
-    return True
+def is_marker(found: str, key: str) -> bool:
+    """Whether `found` is the claim `key`, or the second marker of it, or the third and so on."""
+    return found.startswith(key) and not found.removeprefix(key).replace(cleaning_key(""), "")
+
+
+def remove_dead_cleaners(store: _core.Store, key: str, what: str, by: str) -> None:
+    """Remove the second marker of a claim, the third and so on, each where its process died. One listing.
+
+    Raises
+    ------
+    ConflictError
+        One that lives is clearing the claim.
+    """
+    cleaners = [found for found, _ in store.list(cleaning_key(key)) if is_marker(found, key)]
+    try:
+        for cleaner in sorted(cleaners, key=len, reverse=True):
+            take_claim(store, cleaner, what, by).release()
+    except ConflictError as error:
+        raise ConflictError(f"leftovers in {what} are being removed by another {by}") from error
 
 
 class _Heart:
@@ -181,11 +220,12 @@ class _Heart:
 
     def add(self, claim: Claim) -> None:
         with self._changed:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="hox-claims", daemon=True)
+                thread.start()
+                self._thread = thread
             self._claims.add(claim)
             self._changed.notify()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="hox-claims", daemon=True)
-                self._thread.start()
 
     def drop(self, claim: Claim) -> None:
         with self._changed:

@@ -1,7 +1,8 @@
 """What a claim says: who holds it, since when, and whether that process still lives.
 
-Where a process can be looked up (the same pid namespace of the same running kernel) it lives if it is there. Elsewhere
-it lives if it renewed its claim lately, so clocks of machines that share an atlas must agree to within minutes.
+Where a process can be looked up (the same pid namespace of the same running kernel) it lives if it is there. Elsewhere,
+and where the system hides the processes of other users, it lives if it renewed its claim lately, so clocks of machines
+that share an atlas must agree to within minutes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ DEAD_AFTER_S = 15 * 60
 held_tokens: set[str] = set()
 
 
-def marker(token: str, started: float, renewed: float) -> bytes:
-    """The document of a claim that this process holds."""
+def marker(token: str, started: float, renewed: float, *, is_held: bool = True) -> bytes:
+    """The document of a claim that this process holds, or has given up."""
     writer = {
         "token": token,
         "host": socket.gethostname(),
-        "pid": os.getpid(),
+        "pid": os.getpid() if is_held else None,
         "process_started": _process_start(os.getpid()),
         **_process_table(),
         "started": started,
@@ -53,11 +54,13 @@ def is_alive(document: bytes) -> bool:
     """Whether the writer of a claim still writes, as far as can be known from here."""
     try:
         writer = json.loads(document)
+        if writer["pid"] is None:
+            return False  # given up
         host, pid, token, renewed = writer["host"], int(writer["pid"]), writer["token"], float(writer["renewed"])
     except (ValueError, KeyError, TypeError):
         return False  # cut short while it was written: nobody holds it
     if host != socket.gethostname() or any(writer.get(key) != here for key, here in _process_table().items()):
-        return time.time() - renewed < DEAD_AFTER_S
+        return _is_recent(renewed)
     if pid == os.getpid() and writer.get("process_started") == _process_start(pid):
         return token in held_tokens
     try:
@@ -66,7 +69,14 @@ def is_alive(document: bytes) -> bool:
         return False
     except PermissionError:
         pass  # it lives, under another user
-    return bool(writer.get("process_started") == _process_start(pid))
+    there = _process_start(pid)
+    if there is None and writer.get("process_started") is not None:
+        return _is_recent(renewed)  # hidden from this user, so it may also be a later process with the same number
+    return bool(writer.get("process_started") == there)
+
+
+def _is_recent(renewed: float) -> bool:
+    return time.time() - renewed < DEAD_AFTER_S
 
 
 def _process_table() -> dict[str, str | None]:

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 
 from homeobox import _core
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError
-from homeobox.ingest.claim import Claim, cleaning_key, create_claim, replace_dead
-from homeobox.ingest.claim import remove_dead_cleaner as _remove_dead_cleaner
+from homeobox.ingest.claim import Claim, create_claim, is_marker, remove_dead_cleaners, replace_dead
 from homeobox.ingest.claim_marker import is_alive
 from homeobox.ingest.group_removal import marker_key, remove_objects
 from homeobox.ingest.nesting import MANIFEST, groups_above, groups_below, is_part
 from homeobox.ingest.nesting import MARKER as MARKER
 
-_CLEANING = cleaning_key(MARKER)
 _BY = "ingest"
 
 
@@ -60,9 +58,16 @@ class GroupClaim:
         self._keep = False
 
     def remove_objects(self) -> None:
-        """Remove everything below the group but the claim. Errors as :meth:`confirm`."""
+        """Remove everything below the group but the claim. Errors as :meth:`confirm`; the marker stays then, so that
+        the rest is known to be leftovers."""
         self.confirm()
-        remove_objects(self._store, self._group)
+        kept, self._keep = self._keep, True
+        remove_objects(self._store, self._group, self._claim)
+        self._keep = kept
+
+    def release(self) -> None:
+        """Take the marker away if it is still ours, and stop holding it."""
+        self._claim.release()
 
     def abandon(self) -> None:
         """Stop holding it; what it left is removed by whoever asks for the name next."""
@@ -75,11 +80,9 @@ class GroupClaim:
         try:
             if exc_type is not None and self._keep:
                 return
-            # What lies there may have become another's.
             if exc_type is not None and not self._holds_whole_group:
-                if not self._claim.is_ours():
-                    return
-                remove_objects(self._store, self._group)
+                self._claim.confirm()  # what lies there may have become another's
+                remove_objects(self._store, self._group, self._claim)
             self._claim.release()
         except HomeoboxError:
             # The first error is the one to see, and what stays is leftovers, which the next ingest of the name removes.
@@ -103,8 +106,8 @@ def claim_group(
     ----------
     check_free
         Raises if the group is whole, as when cells point to it, now or in a snapshot. Asked when its writer is known
-        to be dead, right before what it left is removed: asked any earlier, the writer could still commit in between,
-        and whole data would be removed.
+        to be dead and can hold it no more, right before what it left is removed: asked any earlier, the writer could
+        still commit in between, and whole data would be removed.
     replace_unclaimed
         Objects that nobody claims are leftovers as well, unless `check_free` raises.
     forget_dead
@@ -124,10 +127,8 @@ def claim_group(
     existing = store.read(key)
     _refuse_nested(store, group, may_be_nested=may_be_nested)
     if existing is None:
-        remove_dead_cleaner(store, group)
+        remove_dead_cleaners(store, key, _described(group), _BY)
         objects = store.list(f"{group}/")
-        if cleaning_key(key) in (found for found, _ in objects):
-            raise ConflictError(f"leftovers in {_described(group)} are being removed by another ingest")
         if objects and not replace_unclaimed:
             check_free()
             _refuse_foreign(store, group, objects)
@@ -135,21 +136,22 @@ def claim_group(
     elif is_alive(existing):
         raise ConflictError(f"zarr group '{group}' is being written by another ingest: {existing.decode()}")
     else:
-        try:
-            check_free()
-        except InvalidArgumentError:
-            store.remove(key)  # the writer died between its commit and taking its marker away
-            raise
 
-        def remove() -> None:
+        def remove(cleaner: Claim) -> None:
+            try:
+                check_free()
+            except InvalidArgumentError:
+                cleaner.confirm()
+                store.remove(key)  # the writer died between its commit and taking its marker away
+                raise
+            cleaner.confirm()
             forget_dead()
-            remove_objects(store, group)
-            store.remove(key)  # last, so that a crash in between leaves it to be found
+            remove_objects(store, group, cleaner)
 
         replace_dead(store, key, existing, remove, _described(group), _BY)
     claim = _new_claim(store, group, may_be_nested=may_be_nested)
     if replace_unclaimed:
-        _remove_unclaimed(store, group, check_free, claim)
+        _remove_unclaimed(check_free, claim)
     return claim
 
 
@@ -163,17 +165,19 @@ def hold_group(store: _core.Store, group: str) -> GroupClaim:
     ConflictError
         A living writer holds it, or a part of it.
     """
+    key = marker_key(group)
     dead = None
     for marker in markers_among(store, (key for key, _ in store.list(f"{group}/"))):
         if is_alive(marker.content):
             raise ConflictError(
                 f"zarr group '{marker.path}' is being written by another process: {marker.content.decode()}"
             )
-        if marker.key == marker_key(group):
+        if marker.key == key:
             dead = marker.content
     if dead is not None:
-        key = marker_key(group)
-        replace_dead(store, key, dead, lambda: store.remove(key), _described(group), _BY)
+        replace_dead(store, key, dead, lambda cleaner: None, _described(group), _BY)
+    else:
+        remove_dead_cleaners(store, key, _described(group), _BY)
     return _new_claim(store, group, holds_whole_group=True, may_be_nested=True)
 
 
@@ -181,23 +185,26 @@ def hold_group(store: _core.Store, group: str) -> GroupClaim:
 class Marker:
     """A stored marker: who claims a path, or clears it of what a dead writer left."""
 
-    path: str
+    key: str
     content: bytes
-    is_cleaner: bool
 
     @property
-    def key(self) -> str:
-        key = marker_key(self.path)
-        return cleaning_key(key) if self.is_cleaner else key
+    def path(self) -> str:
+        """The claimed path."""
+        return self.key.rpartition("/")[0]
+
+    @property
+    def is_cleaner(self) -> bool:
+        """Whether it says who clears the path, or who clears the claim of such a one."""
+        return self.key != marker_key(self.path)
 
 
 def markers_among(store: _core.Store, keys: Iterable[str]) -> list[Marker]:
     """The markers among the keys of a listing, read."""
     found = []
     for key in keys:
-        path, _, name = key.rpartition("/")
-        if name in (MARKER, _CLEANING) and (content := store.read(key)) is not None:
-            found.append(Marker(path, content, name == _CLEANING))
+        if is_marker(key.rpartition("/")[2], MARKER) and (content := store.read(key)) is not None:
+            found.append(Marker(key, content))
     return found
 
 
@@ -209,8 +216,7 @@ def _new_claim(
         # Once more, now that whoever asks for a group above or below sees this marker: of two at least one gives way.
         _refuse_nested(store, group, may_be_nested=may_be_nested)
     except BaseException:
-        claim.abandon()
-        store.remove(marker_key(group))
+        claim.release()
         raise
     return GroupClaim(store, group, claim, holds_whole_group=holds_whole_group)
 
@@ -245,24 +251,18 @@ def _refuse_foreign(store: _core.Store, group: str, objects: list[tuple[str, int
         )
 
 
-def _remove_unclaimed(store: _core.Store, group: str, check_free: Callable[[], object], claim: GroupClaim) -> None:
+def _remove_unclaimed(check_free: Callable[[], object], claim: GroupClaim) -> None:
     """Clear a group that was claimed just now over what lay there; gives the claim back if it is whole."""
     try:
         check_free()
     except BaseException:
-        claim.abandon()
-        store.remove(marker_key(group))
+        claim.release()
         raise
     try:
-        remove_objects(store, group)
+        claim.remove_objects()
     except BaseException:
         claim.abandon()  # its marker stays, so that the rest is known to be leftovers
         raise
-
-
-def remove_dead_cleaner(store: _core.Store, group: str) -> bool:
-    """Remove the second marker of those who clear a group, where its process died; says whether there was one."""
-    return _remove_dead_cleaner(store, marker_key(group), _described(group), _BY)
 
 
 def _described(group: str) -> str:

@@ -63,8 +63,7 @@ def refuse_beside_restore(catalog: Catalog) -> None:
 
 
 def _take_away(catalog: Catalog, dead: bytes) -> None:
-    store = catalog.store
-    replace_dead(store, RESTORE_CLAIM, dead, lambda: store.remove(RESTORE_CLAIM), _described(catalog), "process")
+    replace_dead(catalog.store, RESTORE_CLAIM, dead, lambda cleaner: None, _described(catalog), "process")
 
 
 def _described(catalog: Catalog) -> str:

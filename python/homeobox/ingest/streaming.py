@@ -12,6 +12,7 @@ import numpy as np
 from homeobox import _core
 from homeobox.catalog.array_store import adopt_store
 from homeobox.errors import InvalidArgumentError, UnsupportedError
+from homeobox.ingest.claim import is_marker
 from homeobox.ingest.claim_marker import is_alive
 from homeobox.ingest.dataset_plan import check_layer_name
 from homeobox.ingest.encoding import Encoding, make_encoding
@@ -182,8 +183,8 @@ def _check_empty(store: _core.Store, path: str) -> None:
     marker = store.read(f"{path}/{MARKER}")
     if marker is not None and not is_alive(marker) and _core.read_manifest(store, path) is None:
         return
-    own = (f"{path}/zarr.json", f"{path}/{MARKER}")
-    present = [key for key, _ in store.list(f"{path}/") if key not in own]
+    own = f"{path}/zarr.json"
+    present = [key for key, _ in store.list(f"{path}/") if key != own and not is_marker(key, f"{path}/{MARKER}")]
     if present:
         raise InvalidArgumentError(f"group '{path}' is not empty: it holds '{present[0]}'")
 

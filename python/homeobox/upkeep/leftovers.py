@@ -22,7 +22,6 @@ from homeobox.ingest.group_claim import (
     claim_group,
     hold_group,
     markers_among,
-    remove_dead_cleaner,
 )
 from homeobox.ingest.layer_manifest import is_listed, list_array
 from homeobox.ingest.nesting import MANIFEST_UPDATE, groups_above, is_copy, is_part
@@ -141,7 +140,6 @@ def _remove_claim(catalog: Catalog, path: str) -> bool:
     part = _part_of_group(path, groups_of_datasets(catalog))
     if part is not None:
         part.list_in_manifest(catalog)  # whoever made it may not have lived to do so
-    remove_dead_cleaner(catalog.store, path)
     with hold_group(catalog.store, path):
         pass
     return True
