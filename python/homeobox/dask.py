@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,11 +131,23 @@ def ingest(
     job.open()  # an error here is the caller's, not one of each file
     with _client(client) as workers, _bar(len(named), progress) as advance:
         outcomes = _run(workers, job, named, advance, worker_timeout_s)
-        for group, outcome in outcomes.items():
-            if outcome is None:  # once more and alone, since it may have died of a neighbour
-                outcomes[group] = _run(workers, job, {group: named[group]}, advance, worker_timeout_s)[group]
+        for group in [group for group, outcome in outcomes.items() if outcome is None]:
+            if any(outcome is not None and outcome.without_workers for outcome in outcomes.values()):
+                worker_timeout_s = 0  # it has passed already; nobody waits as long for each of these
+            # Once more and alone, since it may have died of a neighbour.
+            outcomes[group] = _again(workers, job, group, named[group], advance, worker_timeout_s)
     died = "a worker died of it each time, of lack of memory or of a crash"
     return _table([outcome or _Outcome(group, named[group], error=died) for group, outcome in outcomes.items()])
+
+
+def _again(
+    workers: Any, job: _Job, group: str, path: str, advance: Callable[[], None], worker_timeout_s: float
+) -> _Outcome | None:
+    """As `_run` for one file; whatever befalls the cluster by now, the outcomes of the other files are known."""
+    try:
+        return _run(workers, job, {group: path}, advance, worker_timeout_s)[group]
+    except Exception as error:
+        return _Outcome(group, path, error=f"{type(error).__name__}: {error}")
 
 
 def _run(
@@ -143,9 +155,11 @@ def _run(
 ) -> dict[str, _Outcome | None]:
     """The outcome of each file; None where workers died with it several times, whosever fault it was."""
     futures = {workers.submit(_add_file, job, group, path, pure=False): group for group, path in named.items()}
-    given_up = f"the cluster had no worker for {worker_timeout_s:g} s; nobody was there to add the file"
+    given_up = (
+        f"the cluster had no worker for {worker_timeout_s:g} s (worker_timeout_s); nobody was there to add the file"
+    )
     outcomes: dict[str, _Outcome | None] = {
-        group: _Outcome(group, path, error=given_up) for group, path in named.items()
+        group: _Outcome(group, path, error=given_up, without_workers=True) for group, path in named.items()
     }
     try:
         for future, answer in _answers(workers, list(futures), worker_timeout_s):
@@ -246,6 +260,7 @@ class _Outcome:
     seconds: float = field(default=0.0)
     tries: int = 0
     error: str | None = None
+    without_workers: bool = False
 
 
 def _add_file(job: _Job, group: str, path: str) -> _Outcome:
@@ -365,4 +380,5 @@ def _table(outcomes: list[_Outcome]) -> pl.DataFrame:
         "tries": pl.Int64,
         "error": pl.String,
     }
-    return pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=schema)
+    rows = [{name: getattr(outcome, name) for name in schema} for outcome in outcomes]
+    return pl.DataFrame(rows, schema=schema)

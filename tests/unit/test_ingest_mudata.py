@@ -246,6 +246,12 @@ def no_label(mdata: mudata.MuData) -> dict[str, object]:
         (unknown_feature, NotFoundError, "modality 'prot': .*not found in registry"),
         (no_label, InvalidArgumentError, "Missing required column 'label'"),
         (lambda mdata: {"modalities": {}}, InvalidArgumentError, "modalities is empty"),
+        (lambda mdata: {"modalities": None}, InvalidArgumentError, "modalities must be a dict by modality"),
+        (
+            lambda mdata: {"modalities": ["rna"]},
+            InvalidArgumentError,
+            "must be a dict by modality, found list",
+        ),
         (lambda mdata: {"modalities": {"rna": "gene_expression"}}, InvalidArgumentError, "feature space, layer"),
         (lambda mdata: {"modalities": {"rna": PLACES["rna"]}}, InvalidArgumentError, "must name the modalities"),
         (lambda mdata: {"dataset_records": {"rna": 1, "prot": 2}}, InvalidArgumentError, "must be a DatasetRecord"),

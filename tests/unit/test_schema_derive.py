@@ -15,6 +15,7 @@ from small_atlas import Feature
 import homeobox as hox
 from homeobox.catalog import to_arrow_schema
 from homeobox.errors import InvalidArgumentError
+from homeobox.query.frame_columns import to_series
 from homeobox.schema import ColumnInfo, DenseZarrPointer, SparseZarrPointer, Vector, column
 
 
@@ -214,6 +215,26 @@ def test_features():
     assert list(hox.FeatureBaseSchema.from_var(again, uid="gene_ids", var_names="symbol").model_fields) == list(
         both.model_fields
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "field", "values"),
+    [("float32", int | None, [2**53 + 1, None]), ("float32", int | None, [1, 2]), ("int8", float | None, [1.5, None])],
+)
+def test_a_width_of_another_kind_rounds_nothing(dtype, field, values):
+    class Cell(hox.HoxBaseSchema):
+        gene_expression: SparseZarrPointer | None = None
+        number: field = hox.column(dtype=dtype)  # type: ignore[valid-type]
+
+    arrow = to_arrow_schema(Cell).field("number")
+    found = to_series(pa.chunked_array([pa.array(values, arrow.type)]), arrow)
+    assert found.astype(object).where(found.notna(), None).tolist() == values
+
+
+def test_numbered_features_have_names(tmp_path):
+    var = pd.DataFrame({"id": ["E1", "E2"]})
+    gene = hox.FeatureBaseSchema.from_var(var, uid="id", var_names="symbol")
+    assert [feature.symbol for feature in gene.features_from_var(var)] == ["0", "1"]
 
 
 def test_features_that_cannot_be():

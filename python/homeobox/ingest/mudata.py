@@ -95,6 +95,9 @@ def add_from_mudata(
     """
     catalog = atlas.catalog
     cell_schema = check_writable(catalog)
+    for argument, given in (("modalities", modalities), ("dataset_records", dataset_records)):
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(f"{argument} must be a dict by modality, found {type(given).__name__}")
     wanted = {name: _space_and_layers(name, place) for name, place in modalities.items()}
     _check_names(modalities, dataset_records)
     check_together([dataset_records[name] for name in modalities])
@@ -167,9 +170,10 @@ def _read(mdata: Any) -> Any:
             raise NotFoundError(f"mdata: there is no file '{os.fspath(mdata)}'")
         try:
             mdata = mudata.read_h5mu(mdata)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, TypeError) as error:  # a TypeError of an h5ad file
             raise InvalidArgumentError(
-                f"mdata: the file '{os.fspath(mdata)}' is not a readable h5mu: {error}"
+                f"mdata: the file '{os.fspath(mdata)}' is not a readable h5mu; if it is an h5ad, "
+                f"add_from_anndata takes it: {error}"
             ) from error
     if not (hasattr(mdata, "mod") and hasattr(mdata, "obsmap")):
         raise UnsupportedError(f"mdata must be a MuData or the path of an h5mu file, found {type(mdata).__name__}")

@@ -195,7 +195,7 @@ def _convert(series: pd.Series | pd.DataFrame, field: pa.Field) -> pa.Array:
         if pat.is_floating(field.type):
             return converted.fill_null(float("nan"))  # a float column can say "missing" without a null
         first = int(np.flatnonzero(np.asarray(converted.is_null()))[0])
-        label = "" if series.index[first] == first else f" ({series.index[first]!r})"
+        label = "" if isinstance(series.index, pd.RangeIndex) else f" ({series.index[first]!r})"
         raise _ColumnError(
             f"column '{field.name}' has {converted.null_count} missing value(s), the first in row {first}{label}, "
             "and the schema does not allow None"

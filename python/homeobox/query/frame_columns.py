@@ -93,8 +93,11 @@ def to_series(values: pa.ChunkedArray, field: pa.Field) -> pd.Series:
 
 
 def _narrowed(values: np.ndarray, dtype: str | None) -> np.ndarray:
-    """As the type that the source had, unless a value would change: another source may have had larger ones."""
+    """As the type that the source had, unless a value would change: another source may have had larger ones, or a
+    field may name a type of another kind, in which whole numbers and floats would be rounded to one another."""
     if dtype not in DTYPES:  # None, or what a later version writes
+        return values
+    if (np.dtype(dtype).kind == "f") != (values.dtype.kind == "f"):
         return values
     with np.errstate(over="ignore"):
         narrow = values.astype(dtype)

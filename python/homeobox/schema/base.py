@@ -39,6 +39,16 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat()
 
 
+def _is_being_unpickled() -> bool:
+    """Whether cloudpickle makes a class, as on the workers of a cluster: it gives it its fields afterwards."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_make_skeleton_class":
+            return True
+        frame = frame.f_back
+    return False
+
+
 class HoxBaseSchema(BaseModel):
     """One cell: an identifier, the dataset it came from, pointers to its data, and the user's obs columns.
 
@@ -51,8 +61,7 @@ class HoxBaseSchema(BaseModel):
     Raises
     ------
     TypeError
-        On definition of a class that has fields and no pointer among them, or a pointer that is not named like a
-        feature space.
+        On definition of a class without a pointer of its own, or with one that is not named like a feature space.
     """
 
     uid: str = Field(default_factory=make_uid)
@@ -61,9 +70,8 @@ class HoxBaseSchema(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        # A forward reference may still be open; and cloudpickle, which takes classes of a notebook to the workers of a
-        # cluster, makes a class first and gives it its fields afterwards. The atlas checks again when it is built.
-        if not cls.__pydantic_complete__ or not inspect.get_annotations(cls):
+        # A forward reference may still be open, or the fields may still come. The atlas checks again when it is built.
+        if not cls.__pydantic_complete__ or (not inspect.get_annotations(cls) and _is_being_unpickled()):
             return
         check_pointer_names(cls)
 
@@ -239,8 +247,10 @@ class FeatureBaseSchema(BaseModel):
         for name, info in cls.model_fields.items():
             known = ColumnInfo.of_field(info)
             found = next((key for key in (known.source, name) if key is not None and key in var.columns), None)
-            if (name == "uid" or known.obs_names) and found is None:
+            if name == "uid" and found is None:
                 columns[name] = var.index.tolist()
+            elif known.obs_names and found is None:
+                columns[name] = [str(label) for label in var.index]
             elif found is not None and name != "global_index":
                 columns[name] = plain_values(var[found])
             elif info.is_required():
