@@ -491,8 +491,12 @@ class RaggedAtlas:
             The name is none.
         ValidationFailedError
             The atlas has faults; lists all. Also a ValueError.
+        ConflictError
+            Others took snapshots or pruned for ten minutes, or datasets were deleted during each of several tries.
         """
-        return _catalog.take_snapshot(self._opened, name)
+        from homeobox import upkeep
+
+        return upkeep.snapshot(self._opened, name)
 
     def delete_dataset(self, dataset: str | list[str]) -> int:
         """Make a new state without the cells and the row of a dataset; returns the number of cells.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,11 @@ from interleaved import interleaved
 from small_atlas import Cell, Dataset, add, empty_atlas
 
 import homeobox as hox
+from homeobox.catalog import snapshot
+from homeobox.catalog.versions import VersionTable
 from homeobox.errors import ConflictError, HomeoboxError, NotFoundError
 from homeobox.ingest.claim import UPKEEP_CLAIM, create_claim
+from homeobox.upkeep import recording
 
 UIDS = [f"gene{i}" for i in range(6)]
 GROUPS = ["first", "second", "third", "fourth"]
@@ -184,9 +189,12 @@ def test_an_ingest_at_any_moment_of_a_prune_is_refused_or_seen(template: Path, t
     assert ingested > 3
 
 
-def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(template: Path, tmp_path: Path) -> None:
+def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It took longer than a prune waits for those that may be about to record a version."""
-    n = 0
+    monkeypatch.setattr(recording, "_WAIT_S", 0.0)
+    n = pruned = 0
     while True:
         n += 1
         root = tmp_path / f"{n}"
@@ -195,9 +203,13 @@ def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(template: Path,
         add(atlas, dataset("fifth"))
 
         def come_in(root: Path = root) -> None:
+            nonlocal pruned
             other = opened(root)
             add(other, dataset("sixth"))
-            prune(other)
+            try:
+                pruned += prune(other).removed
+            except ConflictError as error:
+                assert "the snapshots of" in str(error)
 
         with interleaved(atlas, n, come_in) as meeting:
             number = atlas.snapshot()
@@ -207,6 +219,94 @@ def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(template: Path,
             break
         shutil.rmtree(root)
     assert n > 2
+    assert pruned
+
+
+def test_a_snapshot_that_was_pinned_long_ago_at_every_commit_of_a_prune(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was checked for long, and records what it pinned while the prune is about to remove that."""
+    monkeypatch.setattr(recording, "_WAIT_S", 0.0)
+    check = snapshot.validate
+    n = n_taken = 0
+    while True:
+        n += 1
+        root = tmp_path / f"{n}"
+        shutil.copytree(template, root)
+        atlas = opened(root)
+        add(atlas, dataset("fifth"))
+        is_pinned, may_go_on = threading.Event(), threading.Event()
+        errors: list[ConflictError] = []
+
+        def slow_check(catalog: Any, is_pinned: Any = is_pinned, may_go_on: Any = may_go_on) -> Any:
+            is_pinned.set()
+            may_go_on.wait()
+            return check(catalog)
+
+        def take(root: Path = root, errors: list[ConflictError] = errors) -> None:
+            try:
+                opened(root).snapshot("slow")
+            except ConflictError as error:
+                errors.append(error)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(snapshot, "validate", slow_check)
+            taker = threading.Thread(target=take)
+            taker.start()
+            assert is_pinned.wait(60)
+        add(atlas, dataset("sixth"))
+
+        def come_in(may_go_on: threading.Event = may_go_on, taker: threading.Thread = taker) -> None:
+            may_go_on.set()
+            taker.join()
+
+        with interleaved(atlas, n, come_in, store=False) as meeting:
+            assert prune(atlas).removed
+        come_in()
+        taken = "slow" in hox.RaggedAtlas.list_versions(root)["name"].to_list()
+        assert taken == (not errors)
+        n_taken += taken
+        assert_whole(root)
+        if not meeting.met:
+            break
+        shutil.rmtree(root)
+    assert n - 1 > n_taken >= 1
+
+
+def test_a_snapshot_that_is_taken_back_is_never_the_only_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion makes the snapshot be taken anew; a prune meets it between the two."""
+    monkeypatch.setattr(recording, "_WAIT_S", 0.0)
+    atlas = opened(root)
+    other = opened(root)
+    remove = VersionTable.remove
+    add(atlas, dataset("fifth"))
+
+    def prune_first(versions: VersionTable, records: list[hox.schema.AtlasVersionRecord]) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(recording, "_WAIT_S", 0.0)
+        with pytest.raises(ConflictError, match=r"the snapshots of .* is held by another process"):
+            prune(other)
+        remove(versions, records)
+        assert len(hox.RaggedAtlas.list_versions(root)) == 2
+
+    monkeypatch.setattr(VersionTable, "remove", prune_first)
+    with interleaved(atlas, 3, lambda: other.delete_dataset("fifth")) as meeting:
+        atlas.snapshot()
+    assert meeting.met
+    assert len(hox.RaggedAtlas.list_versions(root)) == 3
+    assert_whole(root)
+
+
+def test_a_prune_that_would_forget_the_last_snapshot_is_refused(root: Path) -> None:
+    atlas = opened(root)
+
+    def taken_back(report: hox.PruneReport) -> bool:
+        atlas.catalog.versions.remove(atlas.catalog.versions.records()[1:])
+        return bool(report.snapshots)
+
+    with pytest.raises(ConflictError, match="none later than 0 is left"):
+        atlas.prune(1, confirm=taken_back, min_age=NOW)
+    assert len(hox.RaggedAtlas.list_versions(root)) == 1
 
 
 def test_two_prunes_do_not_run_at_once(root: Path) -> None:

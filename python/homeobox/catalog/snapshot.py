@@ -5,6 +5,7 @@ import dataclasses
 import json
 import random
 import time
+from collections.abc import Callable
 
 from homeobox.catalog import sql
 from homeobox.catalog.arrow_schema import pointer_fields_of_table
@@ -31,7 +32,11 @@ class ValidationFailedError(InvalidArgumentError):
         self.faults = faults
 
 
-def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
+def take_snapshot(
+    catalog: Catalog,
+    name: str | None = None,
+    recording: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> int:
     """Record the present version of every table as the next snapshot.
 
     Parameters
@@ -40,6 +45,8 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
         A writable one.
     name : str, optional
         What the snapshot may be checked out by; no other has it.
+    recording : callable, optional
+        Makes a context within which nobody removes table versions or other snapshots; entered once for each try.
 
     Returns
     -------
@@ -66,10 +73,14 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
         pinned = _pinned_at_latest(catalog)
         faults = validate(pinned)
         if not faults:
-            record = _record(catalog, pinned, name)
-            if not _lost_cells_since(catalog, pinned) and not _lost_versions(pinned):
-                return record.version
-            catalog.versions.remove([record])
+            files = _digests(catalog, pinned)
+            with recording():
+                # Looked at before, so that hardly any is taken back, and once more after: from then on it is seen.
+                if not _is_lost(catalog, pinned):
+                    record = _record(catalog, pinned, name, files)
+                    if not _is_lost(catalog, pinned):
+                        return record.version
+                    catalog.versions.remove([record])
         elif tries == _TRIES - 1 or not _has_moved(catalog, pinned):
             raise ValidationFailedError(faults)
         # Else tables may have been pinned from two sides of a deletion, each of which is healthy.
@@ -80,7 +91,15 @@ def take_snapshot(catalog: Catalog, name: str | None = None) -> int:
     )
 
 
-def _record(catalog: Catalog, pinned: Catalog, name: str | None) -> AtlasVersionRecord:
+def _digests(catalog: Catalog, pinned: Catalog) -> FileDigests:
+    known = catalog.versions.notes.newest_files()
+    files: FileDigests = {}
+    for table in pinned.tables:
+        files |= digests_of(catalog.location, table, known)
+    return files
+
+
+def _record(catalog: Catalog, pinned: Catalog, name: str | None, files: FileDigests) -> AtlasVersionRecord:
     record = AtlasVersionRecord(
         version=0,
         cell_table_name=pinned.cells.table.name,
@@ -93,13 +112,12 @@ def _record(catalog: Catalog, pinned: Catalog, name: str | None) -> AtlasVersion
         total_cells=pinned.count_cells(),
         zarr_store_uri=catalog.store_uri,
     )
-    notes = catalog.versions.notes
-    known = notes.newest_files()
-    files: FileDigests = {}
-    for table in pinned.tables:
-        files |= digests_of(catalog.location, table, known)
-    record.created_at = notes.add(record.created_at, name, files)
+    record.created_at = catalog.versions.notes.add(record.created_at, name, files)
     return catalog.versions.add(record, name)
+
+
+def _is_lost(catalog: Catalog, pinned: Catalog) -> bool:
+    return _lost_cells_since(catalog, pinned) or _lost_versions(pinned)
 
 
 def _lost_cells_since(catalog: Catalog, pinned: Catalog) -> bool:
@@ -122,7 +140,7 @@ def _lost_cells_since(catalog: Catalog, pinned: Catalog) -> bool:
 
 
 def _lost_versions(pinned: Catalog) -> bool:
-    """Whether a prune removed what was recorded just now: it took so long that nobody was thought to record it."""
+    """Whether a prune removed what is recorded: it took so long that nobody was thought to record it."""
     try:
         for table in pinned.tables:
             Table.open(pinned.location, table.name, table.version)

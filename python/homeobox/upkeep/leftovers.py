@@ -27,9 +27,10 @@ from homeobox.ingest.layer_manifest import is_listed, list_array
 from homeobox.ingest.nesting import MANIFEST_UPDATE, groups_above, is_copy, is_part
 from homeobox.ingest.pending import check_unrecorded, groups_of_datasets, remove_pending
 from homeobox.ingest.restore_claim import RESTORE_CLAIM
+from homeobox.upkeep.recording import RECORD_CLAIM
 
 _TEMPORARY = ".hox-tmp-"
-_ATLAS_CLAIMS = (UPKEEP_CLAIM, RESTORE_CLAIM, EXPORT_CLAIM)
+_ATLAS_CLAIMS = (UPKEEP_CLAIM, RESTORE_CLAIM, RECORD_CLAIM, EXPORT_CLAIM)
 # Files do not say whose they are, and rows without a claim are of pipelines of the user's own.
 _DEAD_AFTER_S = 24 * 3600.0
 

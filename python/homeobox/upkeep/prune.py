@@ -20,10 +20,12 @@ from homeobox.catalog.progress import step_progress
 from homeobox.errors import ConflictError, InvalidArgumentError
 from homeobox.ingest.claim import Claim
 from homeobox.ingest.group_claim import hold_group
+from homeobox.schema import AtlasVersionRecord
 from homeobox.upkeep.alone import alone
 from homeobox.upkeep.needed_groups import NeededGroups, Versions
 from homeobox.upkeep.prune_plan import Keep, plan_prune, records_to_drop, versions_to_remove
 from homeobox.upkeep.prune_report import PruneReport
+from homeobox.upkeep.recording import alone_with_snapshots
 
 Confirm = bool | Callable[[PruneReport], bool] | None
 
@@ -46,7 +48,7 @@ def prune(catalog: Catalog, keep: Keep, confirm: Confirm, min_age: datetime.time
         alone(catalog) as claim,
         step_progress("prune", len(report.groups) + len(report.table_versions)) as advance,
     ):
-        catalog.versions.remove(drop)
+        _forget(catalog, drop)
         going = versions_to_remove(catalog, [], min_age)
         groups = _remove_groups(catalog, report.groups, going, claim, advance)
         table_versions, table_bytes = _remove_versions(catalog, going, min_age, claim, advance)
@@ -64,6 +66,20 @@ def _is_confirmed(report: PruneReport, confirm: Confirm) -> bool:
             f"report and decides. Nothing was removed; this would be\n{report}"
         )
     return input(f"{report}\nRemove this for good? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _forget(catalog: Catalog, drop: list[AtlasVersionRecord]) -> None:
+    """The snapshot that stays as the newest may have been taken back since it was looked at."""
+    if not drop:
+        return
+    newest_dropped = max(record.version for record in drop)
+    with alone_with_snapshots(catalog):
+        if not any(record.version > newest_dropped for record in catalog.versions.records()):
+            raise ConflictError(
+                f"the snapshots of {catalog.location} changed: none later than {newest_dropped} is left, which was to "
+                "be forgotten; nothing was removed, try again"
+            )
+        catalog.versions.remove(drop)
 
 
 def _remove_groups(
@@ -93,10 +109,12 @@ def _remove_versions(
     removed: dict[str, list[int]] = {}
     freed = 0
     for name, versions in going.items():
-        still = sorted(versions & versions_to_remove(catalog, [], min_age).get(name, set()))
-        if still:
-            claim.confirm()
-            freed += Table.open(catalog.location, name).remove_versions(still)
-            removed[name] = still
+        with alone_with_snapshots(catalog) as snapshots:
+            still = sorted(versions & versions_to_remove(catalog, [], min_age).get(name, set()))
+            if still:
+                claim.confirm()
+                snapshots.confirm()
+                freed += Table.open(catalog.location, name).remove_versions(still)
+                removed[name] = still
         advance(1)
     return removed, freed
