@@ -464,7 +464,11 @@ class RaggedAtlas:
         return self._opened.registry(feature_space).register(features)
 
     def add_or_reuse_layout(self, var_df: "pl.DataFrame", dataset_uid: str, feature_space: str) -> str:
-        """Store the layout of a var table unless it is known, name it in the dataset's row, return its uid."""
+        """Store the layout of a var table unless it is known, name it in the dataset's row, return its uid.
+
+        The uid is that of :func:`build_feature_layout_df` unless another registry of the atlas has all of the features
+        too: registries number features independently, so it then depends on the feature space.
+        """
         return _catalog.add_or_reuse_layout(self._opened, var_df, dataset_uid, feature_space)
 
     def optimize(self) -> None:

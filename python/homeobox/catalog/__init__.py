@@ -6,6 +6,7 @@ from homeobox.catalog.cells import CellTable, SchemaMismatchError
 from homeobox.catalog.creating import AtlasExistsError, AtlasTables, WrongClassError, create, create_or_open
 from homeobox.catalog.datasets import DatasetTable, datasets_with_features
 from homeobox.catalog.groups import StoredGroup
+from homeobox.catalog.layout_validation import validate_feature_layout
 from homeobox.catalog.layouts import (
     ABSENT,
     LayoutTable,
@@ -14,16 +15,14 @@ from homeobox.catalog.layouts import (
     layout_rows,
     read_feature_layout,
     sync_layouts_global_index,
-    validate_feature_layout,
 )
-from homeobox.catalog.location import AtlasLocation
+from homeobox.catalog.location import AtlasLocation, registry_table_name
 from homeobox.catalog.opening import (
     AtlasNotFoundError,
     checkout,
     checkout_latest,
     open_versions,
     open_writable,
-    registry_table_name,
 )
 from homeobox.catalog.optimize import optimize
 from homeobox.catalog.registry import (

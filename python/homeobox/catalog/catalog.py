@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from homeobox.catalog.cell_groups import CellGroups
 from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
-from homeobox.catalog.layouts import LayoutTable, feature_uids_of, layout_rows
-from homeobox.catalog.location import AtlasLocation
-from homeobox.catalog.registry import Registry, UnknownRegistryError
+from homeobox.catalog.layout_choice import choose_layout
+from homeobox.catalog.layouts import LayoutTable, feature_uids_of
+from homeobox.catalog.location import AtlasLocation, registry_table_name
+from homeobox.catalog.registry import Registry, UnknownRegistryError, as_registry
 from homeobox.catalog.tables import Table
 from homeobox.catalog.versions import VersionTable
 from homeobox.schema import HoxBaseSchema, PointerField
@@ -129,14 +130,36 @@ class Catalog:
         return found
 
     def layout_rows(self, feature_uids: Sequence[str] | pa.Array, feature_space: str) -> tuple[str, pa.Table]:
-        """The uid and the rows of a layout in a feature space; nothing is stored. Errors as :func:`layout_rows`."""
-        others = [registry for space, registry in self.registries.items() if space != feature_space]
-        return layout_rows(feature_uids, self.registry(feature_space), others)
+        """The uid and the rows of a layout in a feature space; nothing is stored. Errors as :func:`choose_layout`."""
+        registry = self.registry(feature_space)
+        others = [other for space, other in self.all_registries().items() if space != feature_space]
+        return choose_layout(feature_uids, registry, others, self.layouts, self.datasets)
 
-    def layouts_of(self, feature_space: str) -> set[str]:
-        """The layouts that datasets of a feature space name, pending ones too."""
-        rows = self.datasets.arrow()
-        return set(rows.filter(pc.equal(rows["feature_space"], feature_space))["layout_uid"].to_pylist())
+    def add_layout(self, rows: pa.Table, feature_space: str) -> None:
+        """Store what :meth:`layout_rows` gave, unless it is there; ConflictError if it is there with other indices.
+
+        Features that were indexed since then, as by an optimize() beside a long ingest, get their indices here.
+        """
+        if rows["global_index"].null_count:
+            positions, registered = self.registry(feature_space).positions(rows["feature_uid"].combine_chunks())
+            indices = registered["global_index"].combine_chunks().take(pa.array(positions))
+            rows = rows.set_column(rows.schema.get_field_index("global_index"), rows.field("global_index"), indices)
+        self.layouts.add_rows(rows)
+
+    def all_registries(self) -> dict[str, Registry]:
+        """The registries of the atlas by feature space, whether this handle was opened with them or not. One listing.
+
+        What belongs to a feature space depends on what the atlas has, and somebody may open it with a part of that.
+        """
+        opened = {registry.table.name for registry in self.registries.values()}
+        found = dict(self.registries)
+        for name in self.location.table_names():
+            if name in opened or not name.endswith(registry_table_name("")):
+                continue
+            registry = as_registry(Table.open(self.location, name))
+            if {"uid", "global_index"} <= set(registry.table.schema.names):
+                found.setdefault(registry.feature_space, registry)
+        return found
 
     def lancedb_connection(self) -> Any:
         """The database as lancedb opens it, for what only lancedb does: search and its own indexes."""
@@ -155,6 +178,8 @@ class Catalog:
 def add_or_reuse_layout(catalog: Catalog, var_df: "pl.DataFrame", dataset_uid: str, feature_space: str) -> str:
     """Store the layout of a var table unless it is known, name it in the dataset's row, return its uid.
 
+    The uid is that of :func:`build_feature_layout_df` unless another registry of the atlas has all of the features too.
+
     Raises
     ------
     UnknownRegistryError
@@ -163,8 +188,10 @@ def add_or_reuse_layout(catalog: Catalog, var_df: "pl.DataFrame", dataset_uid: s
         No column ``global_feature_uid``, duplicate or unregistered uids; nothing is written then.
     NotFoundError
         No dataset of that uid.
+    ConflictError
+        The layout is stored with other indices; nothing is written then.
     """
     layout_uid, rows = catalog.layout_rows(feature_uids_of(var_df), feature_space)
-    catalog.layouts.add_rows(rows)
+    catalog.add_layout(rows, feature_space)
     catalog.datasets.set_layout(dataset_uid, layout_uid)
     return layout_uid

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from homeobox.catalog.arrow_schema import pointer_fields_of_table, to_arrow_schema
 from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.layouts import LAYOUTS_TABLE
-from homeobox.catalog.location import AtlasLocation
-from homeobox.catalog.opening import registry_table_name
+from homeobox.catalog.location import AtlasLocation, registry_table_name
 from homeobox.catalog.tables import FILE_FORMAT
 from homeobox.errors import StoreError
 from homeobox.schema import AtlasVersionRecord, DenseZarrPointer, FeatureLayout, PointerKind, SparseZarrPointer

@@ -11,8 +11,8 @@ from homeobox.catalog.arrow_schema import to_arrow_schema
 from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.cells import SchemaMismatchError, check_pointer_kinds, same_type
 from homeobox.catalog.layouts import LAYOUTS_TABLE
-from homeobox.catalog.location import AtlasLocation
-from homeobox.catalog.opening import open_writable, registry_table_name
+from homeobox.catalog.location import AtlasLocation, registry_table_name
+from homeobox.catalog.opening import open_writable
 from homeobox.catalog.tables import Table
 from homeobox.catalog.versions import VERSIONS_TABLE
 from homeobox.errors import ConflictError, InvalidArgumentError

@@ -71,6 +71,24 @@ class DatasetTable:
         if not n_updated:
             raise NotFoundError(f"{self._where}: no dataset has uid '{uid}'")
 
+    def layouts_named(self, feature_space: str, layout_uids: Sequence[str]) -> list[str]:
+        """Those of `layout_uids`, in their order, that a dataset of a feature space names, a pending one too."""
+        if not layout_uids:
+            return []
+        where = f"{sql.equals('feature_space', feature_space)} AND {sql.is_in('layout_uid', layout_uids)}"
+        named = set(self.table.scan(["layout_uid"], where)["layout_uid"].to_pylist())
+        return [uid for uid in layout_uids if uid in named]
+
+    def replace_layout(self, feature_space: str, old: str, new: str) -> int:
+        """Let the datasets of a feature space that name one layout name another, in one commit; returns how many."""
+
+        def renamed(rows: pa.Table) -> pa.Table:
+            mine = pc.and_(pc.equal(rows["feature_space"], feature_space), pc.equal(rows["layout_uid"], old))
+            uids = rows.filter(mine)["uid"]
+            return pa.table({"uid": uids, "layout_uid": pa.repeat(pa.scalar(new), len(uids))})
+
+        return self.table.update_computed(["uid"], ["uid", "feature_space", "layout_uid"], renamed)
+
     def distinct(self, column: str) -> list[Any]:
         """Distinct values of one column, in order of appearance."""
         return pc.unique(self.arrow()[column]).to_pylist()

@@ -2,7 +2,8 @@
 
 A layout is a set of rows (layout_uid, feature_uid, local_index, global_index). Its uid is a digest of the ordered
 uids, so equal orders meet. ``global_index`` is a copy of the registry's, filled in by ``sync`` where it was not yet
-known. Registries number their features independently, so features that two of them have are a layout in each.
+known. Registries number their features independently, so features that two of them have are a layout in each, whose
+uid is a digest of the feature space too. layout_choice.py says which of the two uids a dataset gets.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,8 +17,8 @@ from homeobox.catalog import sql
 from homeobox.catalog.arrow_schema import to_arrow_schema
 from homeobox.catalog.registry import Registry, as_registry
 from homeobox.catalog.tables import Table, as_table
-from homeobox.errors import InvalidArgumentError, NotFoundError
-from homeobox.schema import FeatureLayout, ZarrGroupSpec, compute_layout_uid
+from homeobox.errors import ConflictError, InvalidArgumentError, NotFoundError
+from homeobox.schema import FeatureLayout, compute_layout_uid
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,11 +74,35 @@ class LayoutTable:
         )
 
     def add_rows(self, rows: pa.Table) -> bool:
-        """Store what :func:`layout_rows` gave, unless it is there. Returns whether it was added."""
-        if not rows.num_rows or self.exists(rows["layout_uid"][0].as_py()):
+        """Store what :func:`layout_rows` gave, unless it is there. Returns whether it was added.
+
+        Raises
+        ------
+        ConflictError
+            It is there with other indices, so it is that of another feature space, or damaged.
+        """
+        if not rows.num_rows:
+            return False
+        stored = self.rows(rows["layout_uid"][0].as_py())
+        if stored.num_rows:
+            self.refuse_contradiction(stored, rows)
             return False
         self.table.insert_missing(["layout_uid", "feature_uid"], rows)
         return True
+
+    def refuse_contradiction(self, stored: pa.Table, rows: pa.Table) -> None:
+        """ConflictError if `rows` give a feature another index than the stored rows of the layout; names the first."""
+        if not contradicts(stored, rows):
+            return
+        where = f"layout '{rows['layout_uid'][0].as_py()}' is stored in table '{self.table.name}'"
+        if not stored["feature_uid"].equals(rows["feature_uid"]):
+            raise ConflictError(f"{where} with other features: {stored.num_rows}, expected {rows.num_rows}")
+        wrong = pc.fill_null(pc.not_equal(stored["global_index"], rows["global_index"]), False)
+        raise ConflictError(
+            f"{where} with other global indices than the registry has, for {pc.sum(wrong).as_py()} of its "
+            f"{rows.num_rows} features. First 5: {rows['feature_uid'].filter(wrong)[:5].to_pylist()}. optimize() "
+            "repairs layouts with the indices of another feature space, if the atlas is opened with all its registries"
+        )
 
     def sync(self, registry: Registry, layout_uids: Collection[str] | None = None) -> int:
         """Copy global indices of a registry into layout rows that have none; one commit. Returns how many.
@@ -100,6 +125,18 @@ class LayoutTable:
         return self.table.delete_chosen(["layout_uid", "feature_uid", "global_index"], _repeated_rows)
 
 
+def contradicts(stored: pa.Table, rows: pa.Table) -> bool:
+    """Whether a stored layout, by local index, has other features than `rows` or gives one another index.
+
+    A null index fits any, and so does a layout that is not stored.
+    """
+    if not stored.num_rows:
+        return False
+    if not stored["feature_uid"].equals(rows["feature_uid"]):
+        return True
+    return bool(pc.any(pc.not_equal(stored["global_index"], rows["global_index"])).as_py())
+
+
 def _repeated_rows(rows: pa.Table) -> np.ndarray:
     """Positions of all rows but one for each (layout_uid, feature_uid), which has a global index if one has."""
     keys = pc.binary_join_element_wise(rows["layout_uid"], rows["feature_uid"], "\0").combine_chunks()
@@ -116,6 +153,7 @@ def layout_rows(
 
     `others` are the registries of the other feature spaces of the atlas. A list that one of them has in full may be
     stored there already, or be stored there later, with other indices; its uid then depends on the feature space.
+    Which layouts are stored, and under which uid, is not asked here but by :func:`choose_layout`.
 
     Raises
     ------
@@ -137,7 +175,8 @@ def layout_rows(
         )
     positions, registered = registry.positions(uids)
     shared = any(other.has_all(uids) for other in others)
-    layout_uid = compute_layout_uid([*(["", registry.feature_space] if shared else []), *uids.to_pylist()])
+    names = uids.to_pylist()
+    layout_uid = layout_uid_in_space(names, registry.feature_space) if shared else compute_layout_uid(names)
     columns = [
         pa.repeat(pa.scalar(layout_uid), len(uids)),
         uids,
@@ -147,6 +186,11 @@ def layout_rows(
     return layout_uid, pa.Table.from_arrays(columns, schema=to_arrow_schema(FeatureLayout))
 
 
+def layout_uid_in_space(feature_uids: Sequence[str], feature_space: str) -> str:
+    """The uid of a list that registries of several feature spaces have: no other space has it."""
+    return compute_layout_uid(["", feature_space, *feature_uids])
+
+
 def feature_uids_of(var_df: "pl.DataFrame") -> pa.Array:
     """The ``global_feature_uid`` column of a var table. InvalidArgumentError without one."""
     if "global_feature_uid" not in var_df.columns:
@@ -154,7 +198,9 @@ def feature_uids_of(var_df: "pl.DataFrame") -> pa.Array:
     return pa.array(var_df["global_feature_uid"].to_list(), pa.string())
 
 
-def build_feature_layout_df(var_df: "pl.DataFrame", registry_table: Any) -> "tuple[str, pl.DataFrame]":
+def build_feature_layout_df(
+    var_df: "pl.DataFrame", registry_table: Any, *, feature_space: str | None = None, others: Sequence[Any] = ()
+) -> "tuple[str, pl.DataFrame]":
     """The layout of a var table.
 
     Parameters
@@ -163,16 +209,37 @@ def build_feature_layout_df(var_df: "pl.DataFrame", registry_table: Any) -> "tup
         Rows in the dataset's feature order, with a column ``global_feature_uid``.
     registry_table : Registry or table
         The registry of the feature space.
+    feature_space : str, optional
+        By default what the registry says: its name without ``_registry``.
+    others : sequence of Registry or table, optional
+        The registries of the other feature spaces of the atlas.
 
     Returns
     -------
     layout_uid : str
     frame : polars.DataFrame
         ``layout_uid, feature_uid, local_index, global_index``, rows in var order; the index may be null.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No column ``global_feature_uid``, null or duplicate uids.
+    UnknownFeatureError
+        Uids that are not registered.
+
+    Notes
+    -----
+    The uid is that of the list alone, also where :meth:`RaggedAtlas.add_or_reuse_layout` gives a dataset another one:
+    it knows the other registries of the atlas, and a list that one of them has too gets a uid that depends on the
+    feature space, unless a layout that fits is stored. With `others` the uid is that of a new layout in such an atlas;
+    which are stored is not looked up. Stage: stable; `feature_space` and `others` are experimental.
     """
     import polars as pl
 
-    layout_uid, rows = layout_rows(feature_uids_of(var_df), as_registry(registry_table))
+    registry = as_registry(registry_table)
+    if feature_space is not None:
+        registry = Registry(feature_space, registry.table)
+    layout_uid, rows = layout_rows(feature_uids_of(var_df), registry, [as_registry(other) for other in others])
     return layout_uid, pl.DataFrame(rows)
 
 
@@ -191,73 +258,3 @@ def read_feature_layout(table: Any, layout_uid: str) -> "pl.DataFrame":
 def sync_layouts_global_index(layouts_table: Any, registry_table: Any) -> int:
     """Fill in the global indices that layout rows lack. Returns the number of rows updated."""
     return LayoutTable(as_table(layouts_table)).sync(as_registry(registry_table))
-
-
-def validate_feature_layout(
-    layouts_table: Any,
-    layout_uid: str,
-    *,
-    spec: ZarrGroupSpec,
-    group: Any = None,
-    expected_feature_count: int | None = None,
-    registry_table: Any = None,
-) -> list[str]:
-    """Check one layout: row count, nulls, duplicates, and that the registry has its uids with these indices.
-
-    Parameters
-    ----------
-    layouts_table : table
-        The layouts of the atlas.
-    layout_uid : str
-        Which one.
-    spec : ZarrGroupSpec
-        Of the group that uses it.
-    group : GroupMetadata, optional
-        A dense group says how many features are expected; a sparse one does not.
-    expected_feature_count : int, optional
-        Takes precedence over `group`.
-    registry_table : Registry or table, optional
-        Where the uids must be.
-
-    Returns
-    -------
-    list of str
-        One message per fault.
-    """
-    rows = as_table(layouts_table).scan(where=sql.equals("layout_uid", layout_uid))
-    if expected_feature_count is None and group is not None:
-        expected_feature_count = _dense_width(spec, group)
-    faults = []
-    if expected_feature_count is not None and rows.num_rows != expected_feature_count:
-        faults.append(f"{rows.num_rows} rows, expected {expected_feature_count} features")
-    if not rows.num_rows:
-        return faults
-    uids = rows["feature_uid"].combine_chunks()
-    if uids.null_count:
-        faults.append(f"{uids.null_count} row(s) have no feature_uid")
-    n_repeated = len(uids) - uids.null_count - pc.count_distinct(uids).as_py()
-    if n_repeated:
-        faults.append(f"{n_repeated} duplicate feature_uid value(s)")
-    if rows["global_index"].null_count:
-        faults.append(f"{rows['global_index'].null_count} row(s) have no global_index; run optimize()")
-    if registry_table is not None:
-        registered = as_registry(registry_table).arrow()
-        places = pc.index_in(uids, value_set=registered["uid"].combine_chunks())
-        unknown = uids.filter(pc.is_null(places))
-        if len(unknown):
-            faults.append(f"{len(unknown)} feature uid(s) not found in registry. First 5: {unknown[:5].to_pylist()}")
-        expected = registered["global_index"].combine_chunks().take(places)
-        other = uids.filter(pc.fill_null(pc.not_equal(rows["global_index"].combine_chunks(), expected), False))
-        if len(other):
-            faults.append(
-                f"{len(other)} row(s) have a global_index other than the registry's. First 5: {other[:5].to_pylist()}"
-            )
-    return faults
-
-
-def _dense_width(spec: ZarrGroupSpec, group: Any) -> int | None:
-    if spec.pointer_kind.value != "dense":
-        return None
-    names = [f"{spec.layers.path}/{name}" for name in group.array_names(spec.layers.path)] or ["data"]
-    found = group.array(names[0])
-    return found[0][1] if found is not None and len(found[0]) > 1 else None

@@ -125,6 +125,11 @@ class AtlasLocation:
         return self.root
 
 
+def registry_table_name(feature_space: str) -> str:
+    """Name of the registry table of a feature space; fixed by the format."""
+    return f"{feature_space}_registry"
+
+
 def url_scheme(text: str) -> str | None:
     """Lower-case scheme of a URL, or None for a path (``C:\\data`` is a path)."""
     match = _URL.match(text)

@@ -10,7 +10,7 @@ from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.cells import CellTable
 from homeobox.catalog.datasets import DatasetTable
 from homeobox.catalog.layouts import LAYOUTS_TABLE, LayoutTable
-from homeobox.catalog.location import AtlasLocation
+from homeobox.catalog.location import AtlasLocation, registry_table_name
 from homeobox.catalog.registry import Registry
 from homeobox.catalog.snapshot_notes import SnapshotNotes
 from homeobox.catalog.tables import Table
@@ -25,11 +25,6 @@ from homeobox.schema import (
 
 class AtlasNotFoundError(NotFoundError, FileNotFoundError):
     """There is no atlas at a location."""
-
-
-def registry_table_name(feature_space: str) -> str:
-    """Name of the registry table of a feature space; fixed by the format."""
-    return f"{feature_space}_registry"
 
 
 def open_writable(

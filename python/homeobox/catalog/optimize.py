@@ -10,21 +10,22 @@ look-up of three uids (7 ms, 33,000 features), and the index would cost 430 KB.
 import logging
 
 from homeobox.catalog.catalog import Catalog
+from homeobox.catalog.layout_upkeep import complete_layouts, repair_layouts
 
 _log = logging.getLogger("homeobox")
 
 
 def optimize(catalog: Catalog) -> None:
-    """Compact all tables; give global indices to features that have none; complete the layouts."""
+    """Compact all tables; give global indices to features that have none; complete and repair the layouts."""
     catalog.cells.table.compact()
     catalog.datasets.table.compact()
     _tell(catalog.layouts.remove_duplicates(), catalog.layouts.table.name)
-    for space, registry in catalog.registries.items():
+    for registry in catalog.registries.values():
         _tell(registry.remove_duplicates(), registry.table.name)
         registry.reindex()
         registry.table.compact()
-        # A layout that no dataset names yet belongs to an ingest at work; the next optimize completes it.
-        catalog.layouts.sync(registry, catalog.layouts_of(space) if len(catalog.registries) > 1 else None)
+    complete_layouts(catalog)
+    repair_layouts(catalog)
     catalog.layouts.table.compact()
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from homeobox.catalog import arrow_schema
+from homeobox.catalog.location import registry_table_name
 from homeobox.catalog.tables import Table, as_table
 from homeobox.errors import InvalidArgumentError, NotFoundError
 from homeobox.schema import FeatureBaseSchema
@@ -285,7 +286,7 @@ def as_registry(source: Any) -> Registry:
     if isinstance(source, Registry):
         return source
     table = as_table(source)
-    return Registry(table.name.removesuffix("_registry"), table)
+    return Registry(table.name.removesuffix(registry_table_name("")), table)
 
 
 def reindex_registry(table: Any) -> int:

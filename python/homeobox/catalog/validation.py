@@ -15,7 +15,7 @@ from homeobox.catalog.catalog import Catalog
 from homeobox.catalog.deep_validation import validate_deeply
 from homeobox.catalog.fault_list import faults_of_check
 from homeobox.catalog.groups import StoredGroup
-from homeobox.catalog.layouts import validate_feature_layout
+from homeobox.catalog.layout_validation import validate_feature_layout
 from homeobox.catalog.registry import Registry
 from homeobox.schema import get_spec
 

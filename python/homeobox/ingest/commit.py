@@ -86,7 +86,7 @@ def write_groups(catalog: Catalog, groups: Sequence[CellsOfGroup], obs: Mapping[
             _core.write_manifest(catalog.store, plan.record.zarr_group, objects)
         for plan in plans:
             if plan.layout is not None:
-                catalog.layouts.add_rows(plan.layout)
+                catalog.add_layout(plan.layout, plan.record.feature_space)
         rows = cell_table(
             catalog.cells_schema,
             catalog.pointer_fields,

@@ -43,5 +43,5 @@ def write_feature_layout(
             f"'{feature_space}'"
         )
     layout_uid, rows = catalog.layout_rows(read_feature_uids(adata.var), feature_space)
-    catalog.layouts.add_rows(rows)
+    catalog.add_layout(rows, feature_space)
     catalog.datasets.set_layout(dataset_uid, layout_uid)
