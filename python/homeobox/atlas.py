@@ -380,6 +380,8 @@ class RaggedAtlas:
             of the same snapshot left is cleared.
         ValidationFailedError
             The atlas has faults; nothing was written.
+        ConflictError
+            The snapshot was forgotten while it was read, as by :meth:`prune`; nothing is left.
 
         Notes
         -----
@@ -431,6 +433,8 @@ class RaggedAtlas:
             The file cannot be written, or the atlas not be read; no file is left.
         UnsupportedError
             Fragments and images have no AnnData form.
+        ConflictError
+            The snapshot was forgotten while it was read, as by :meth:`prune`; no file is left.
 
         Notes
         -----

@@ -20,6 +20,7 @@ from homeobox.catalog.sql import quote, quote_column
 from homeobox.errors import HomeoboxError, InvalidArgumentError
 from homeobox.export.groups import GroupCopy
 from homeobox.export.place import ExportPlace
+from homeobox.export.recorded import check_recorded
 from homeobox.ingest.claim import Claim
 from homeobox.ingest.encoding import Codec, make_encoding
 from homeobox.ingest.progress import row_progress
@@ -51,12 +52,18 @@ def export_atlas(
     try:
         _core.write_group(store, "", ROOT_ATTRIBUTES)
         _copy_groups(catalog, groups, store, codec, claim)
-        copy_tables(catalog, groups, location, store_uri, before_commit=claim.confirm)
+        check_recorded(catalog)
+        copy_tables(catalog, groups, location, store_uri, before_commit=partial(_confirm, catalog, claim))
     except BaseException:
         with contextlib.suppress(HomeoboxError):  # the first error is the one to see
             place.give_up(claim)
         raise
     claim.release()
+
+
+def _confirm(catalog: Catalog, claim: Claim) -> None:
+    check_recorded(catalog)
+    claim.confirm()
 
 
 def _copy_groups(catalog: Catalog, groups: frozenset[str], store: _core.Store, codec: Codec, claim: Claim) -> None:

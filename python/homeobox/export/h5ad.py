@@ -12,6 +12,7 @@ import numpy as np
 from homeobox.catalog import Catalog
 from homeobox.errors import InvalidArgumentError, StoreError
 from homeobox.export.dataset import StoredDataset, find_dataset
+from homeobox.export.recorded import check_recorded
 
 if TYPE_CHECKING:
     import anndata
@@ -32,6 +33,7 @@ def export_dataset(
         described.X = _whole(found, first)
         for layer in others:
             described.layers[layer] = _whole(found, layer)
+        check_recorded(catalog)
         return described
     target = Path(path)
     if target.exists():
@@ -41,6 +43,7 @@ def export_dataset(
     try:
         _described(found).write_h5ad(unfinished)
         _append_matrices(found, unfinished, compression)
+        check_recorded(catalog)
         os.replace(unfinished, target)
     except StoreError:
         raise  # of the atlas, not of the file
