@@ -77,6 +77,28 @@ def test_a_history_of_appends_is_read_at_its_end(tmp_path: Path) -> None:
     assert widest_versions(table, [3, 9, 20]) == [20]
 
 
+def test_no_more_of_a_history_is_read_than_lies_between_the_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = AtlasLocation.parse(tmp_path)
+    location.make_directories()
+    table = Table.create(location, "t", SCHEMA)
+    for value in range(30):
+        table.append(rows(value))
+    read: list[int] = []
+    get_transactions = lance.LanceDataset.get_transactions
+
+    def counted(dataset: lance.LanceDataset, n: int) -> list[object]:
+        read.append(n)
+        return get_transactions(dataset, n)
+
+    monkeypatch.setattr(lance.LanceDataset, "get_transactions", counted)
+    assert widest_versions(table, [2]) == [2]
+    assert read == []
+    assert widest_versions(table, [2, 5]) == [5]
+    assert read == [3]
+
+
 def test_planning_does_not_read_every_version_of_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     atlas = empty_atlas(tmp_path / "atlas", {"gene_expression": ["gene"]})
     catalog = atlas.catalog

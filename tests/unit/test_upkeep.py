@@ -18,8 +18,10 @@ from small_atlas import Cell, Dataset, add, empty_atlas
 
 import homeobox as hox
 from homeobox import _core
+from homeobox.catalog import Table
+from homeobox.catalog import uncommitted_files as uncommitted_files_module
 from homeobox.catalog.table_versions import versions_superseded
-from homeobox.catalog.uncommitted_files import remove_uncommitted_file
+from homeobox.catalog.uncommitted_files import remove_uncommitted_files
 from homeobox.errors import ConflictError, HomeoboxError, InvalidArgumentError, NotFoundError, StoreError
 from homeobox.ingest.group_claim import MARKER, claim_group
 
@@ -581,5 +583,27 @@ def test_a_file_that_was_committed_since_it_was_listed_stays(atlas: hox.RaggedAt
     fragments = lance.fragment.write_fragments(table.scan(), table.dataset)
     name = f"cells.lance/data/{fragments[0].files[0].path}"
     lance.LanceDataset.commit(table.dataset, lance.LanceOperation.Append(fragments), read_version=table.version)
-    assert not remove_uncommitted_file(atlas.catalog.location, name)
+    assert remove_uncommitted_files(atlas.catalog.location, [name]) == set()
     assert atlas.catalog.count_cells() == 20
+
+
+def test_cleaning_reads_a_table_as_often_for_many_files_as_for_one(
+    atlas: hox.RaggedAtlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_read = 0
+    read = uncommitted_files_module.files_of_fragments
+
+    def counted(table: Table) -> object:
+        nonlocal n_read
+        n_read += table.name == "cells"
+        return read(table)
+
+    monkeypatch.setattr(uncommitted_files_module, "files_of_fragments", counted)
+    counts = []
+    for n_files in (1, 5):
+        for _ in range(n_files):
+            uncommitted(atlas, 1_000_000)
+        n_read = 0
+        assert len(atlas.clean()) == n_files
+        counts.append(n_read)
+    assert counts[0] == counts[1]

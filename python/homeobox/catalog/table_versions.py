@@ -43,12 +43,12 @@ def widest_versions(table: Table, versions: Iterable[int]) -> list[int]:
     fragments of an atlas that grew by a thousand ingests are told once, not a thousand times.
     """
     wanted = sorted(versions)
-    if not wanted:
-        return []
-    dataset = table.dataset
+    if len(wanted) < 2:
+        return wanted
     try:
-        # Newest first, one for each version, back to the first that is gone.
-        transactions = dataset.get_transactions(max(dataset.version - wanted[0], 1))
+        dataset = table.at(wanted[-1]).dataset
+        # Newest first, one for each version, back to the first that is gone. Each is a request.
+        transactions = dataset.get_transactions(wanted[-1] - wanted[0])
     except (ValueError, OSError, RuntimeError):
         return wanted  # whoever opens the one that cannot be read gets the error
     appended = {

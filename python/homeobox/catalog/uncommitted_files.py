@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from homeobox.catalog.array_store import open_store
@@ -46,14 +47,17 @@ def uncommitted_files(location: AtlasLocation, table: Table) -> list[Uncommitted
     return sorted(found.values(), key=lambda file: file.path)
 
 
-def remove_uncommitted_file(location: AtlasLocation, path: str) -> bool:
-    """Remove such a file, unless a version has come to have it; says whether it was removed."""
-    name = path.split(".lance/")[0]
-    table = Table.open(location, name)
-    if path not in {file.path for file in uncommitted_files(location, table)}:
-        return False
-    open_store(location.db_uri, location.store_kwargs).remove(path)
-    return True
+def remove_uncommitted_files(location: AtlasLocation, paths: Iterable[str]) -> set[str]:
+    """Remove such files, unless a version has come to have them; returns those removed. Each table is read once."""
+    names = {path: path.split(".lance/")[0] for path in paths}
+    store = open_store(location.db_uri, location.store_kwargs)
+    removed = set()
+    for name in sorted(set(names.values())):
+        for file in uncommitted_files(location, Table.open(location, name)):
+            if file.path in names:
+                store.remove(file.path)
+                removed.add(file.path)
+    return removed
 
 
 def _listed(location: AtlasLocation, name: str) -> list[UncommittedFile]:

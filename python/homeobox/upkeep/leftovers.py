@@ -12,7 +12,7 @@ from homeobox.catalog import Catalog
 from homeobox.catalog.array_store import local_path
 from homeobox.catalog.location import url_scheme
 from homeobox.catalog.snapshot import groups_of_snapshots
-from homeobox.catalog.uncommitted_files import remove_uncommitted_file, uncommitted_files
+from homeobox.catalog.uncommitted_files import remove_uncommitted_files, uncommitted_files
 from homeobox.errors import ConflictError, InvalidArgumentError
 from homeobox.ingest.claim import EXPORT_CLAIM, UPKEEP_CLAIM, take_claim
 from homeobox.ingest.claim_marker import age_s, is_alive
@@ -107,10 +107,13 @@ def clean(catalog: Catalog) -> list[Leftover]:
     """
     if catalog.read_only:
         raise InvalidArgumentError(f"cannot clean {catalog.location}: it is checked out and read-only")
-    removed = []
+    dead = [leftover for leftover in find_leftovers(catalog) if not leftover.alive]
+    files = [leftover for leftover in dead if leftover.kind == "table file"]
+    gone = remove_uncommitted_files(catalog.location, [file.path for file in files])
+    removed = [file for file in files if file.path in gone]
     # Rows last: an unfinished ingest takes its own away, under the claim by which its objects are found.
-    for leftover in sorted(find_leftovers(catalog), key=lambda found: found.kind == "dataset row"):
-        if not leftover.alive:
+    for leftover in sorted(dead, key=lambda found: found.kind == "dataset row"):
+        if leftover.kind != "table file":
             try:
                 if _REMOVE[leftover.kind](catalog, leftover.path):
                     removed.append(leftover)
@@ -179,10 +182,6 @@ def _remove_file(catalog: Catalog, path: str) -> bool:
     return True
 
 
-def _remove_table_file(catalog: Catalog, path: str) -> bool:
-    return remove_uncommitted_file(catalog.location, path)
-
-
 _REMOVE = {
     "ingest": _remove_ingest,
     "claim": _remove_claim,
@@ -190,7 +189,6 @@ _REMOVE = {
     "layer": _remove_part,
     "dataset row": _remove_row,
     "temporary file": _remove_file,
-    "table file": _remove_table_file,
 }
 
 

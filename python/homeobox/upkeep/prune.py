@@ -23,7 +23,7 @@ from homeobox.ingest.group_claim import hold_group
 from homeobox.schema import AtlasVersionRecord
 from homeobox.upkeep.alone import alone
 from homeobox.upkeep.needed_groups import NeededGroups, Versions
-from homeobox.upkeep.prune_plan import Keep, plan_prune, records_to_drop, versions_to_remove
+from homeobox.upkeep.prune_plan import Keep, plan_prune, records_to_drop, still_to_remove, versions_to_remove
 from homeobox.upkeep.prune_report import PruneReport
 from homeobox.upkeep.recording import alone_with_snapshots
 
@@ -110,11 +110,12 @@ def _remove_versions(
     freed = 0
     for name, versions in going.items():
         with alone_with_snapshots(catalog) as snapshots:
-            still = sorted(versions & versions_to_remove(catalog, [], min_age).get(name, set()))
+            table = Table.open(catalog.location, name)
+            still = still_to_remove(catalog, table, versions, min_age)
             if still:
                 claim.confirm()
                 snapshots.confirm()
-                freed += Table.open(catalog.location, name).remove_versions(still)
+                freed += table.remove_versions(still)
                 removed[name] = still
         advance(1)
     return removed, freed

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
-from homeobox.catalog import Catalog
+from homeobox.catalog import Catalog, Table
 from homeobox.catalog.table_versions import bytes_of_versions, versions_superseded
 from homeobox.errors import InvalidArgumentError
 from homeobox.schema import AtlasVersionRecord
@@ -84,3 +84,9 @@ def versions_to_remove(catalog: Catalog, dropped: Iterable[int], min_age: dateti
         for table in existing_tables(catalog, names)
     }
     return {name: versions for name, versions in going.items() if versions}
+
+
+def still_to_remove(catalog: Catalog, table: Table, versions: set[int], min_age: datetime.timedelta) -> list[int]:
+    """Those of `versions` of one table that go now as well, ascending: a snapshot may have come to record some."""
+    recorded = recorded_versions(catalog.versions.records()).get(table.name, set())
+    return sorted((versions & versions_superseded(table, min_age)) - recorded)
