@@ -64,19 +64,11 @@ void FileArray::read(std::uint64_t begin, std::span<std::byte> out) const {
   if (begin > layout_->n_elements || n > layout_->n_elements - begin)
     fail<InvalidArgument>("{}: elements [{}, {}) of {}", layout_->name, begin, begin + n, layout_->n_elements);
   for_pieces(begin, begin + n, [&](std::uint64_t offset, std::uint64_t n_bytes) {
-    const std::uint64_t end = offset + n_bytes;
-    while (offset < end) {
-      const ssize_t done = ::pread(file_.descriptor(), out.data(), end - offset, static_cast<off_t>(offset));
-      if (done < 0) {
-        if (errno == EINTR) continue;
-        file_system::fail_on(layout_->name, "read", errno);
-      }
-      if (done == 0)
-        fail<InvalidArgument>("{}: the file ends at byte {}, but the array goes on to byte {}", layout_->name, offset,
-                              end);
-      out = out.subspan(static_cast<std::size_t>(done));
-      offset += static_cast<std::uint64_t>(done);
-    }
+    const std::size_t done = file_system::read_up_to(file_.descriptor(), layout_->name, offset, out.first(n_bytes));
+    if (done < n_bytes)
+      fail<InvalidArgument>("{}: the file ends at byte {}, but the array goes on to byte {}", layout_->name,
+                            offset + done, offset + n_bytes);
+    out = out.subspan(n_bytes);
   });
 }
 

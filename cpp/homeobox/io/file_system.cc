@@ -200,15 +200,24 @@ std::optional<struct stat> status_of(const std::string& path) {
   return status;
 }
 
-void read_exactly(const OpenFile& open, const std::string& path, std::uint64_t offset, std::span<std::byte> out) {
-  while (!out.empty()) {
+std::size_t read_up_to(int descriptor, const std::string& path, std::uint64_t offset, std::span<std::byte> out,
+                       const char* action) {
+  std::size_t done = 0;
+  while (done < out.size()) {
     const ssize_t n = uninterrupted(
-        [&] { return ::pread(open.file.descriptor(), out.data(), out.size(), static_cast<off_t>(offset)); });
-    if (n < 0) fail_on(path, "read", errno);
-    if (n == 0) fail<StoreError>("{}: {} more bytes expected at {}, the file was cut short", path, out.size(), offset);
-    out = out.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
+        [&] { return ::pread(descriptor, out.data() + done, out.size() - done, static_cast<off_t>(offset + done)); });
+    if (n < 0) fail_on(path, action, errno);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
   }
+  return done;
+}
+
+void read_exactly(const OpenFile& open, const std::string& path, std::uint64_t offset, std::span<std::byte> out) {
+  const std::size_t done = read_up_to(open.file.descriptor(), path, offset, out);
+  if (done < out.size())
+    fail<StoreError>("{}: {} more bytes expected at {}, the file was cut short", path, out.size() - done,
+                     offset + done);
 }
 
 void replace(const std::string& path, std::span<const std::byte> bytes) {

@@ -41,6 +41,11 @@ std::optional<OpenFile> open_to_read(const std::string& path);
 // Status of a regular file; nullopt if there is none.
 std::optional<struct stat> status_of(const std::string& path);
 
+// Fills `out` from `offset` as far as the file goes; returns how many bytes that are. `path` and `action` are as for
+// fail_on().
+std::size_t read_up_to(int descriptor, const std::string& path, std::uint64_t offset, std::span<std::byte> out,
+                       const char* action = "read");
+
 // Fills `out` from `offset`; a file that ends before is a StoreError.
 void read_exactly(const OpenFile& open, const std::string& path, std::uint64_t offset, std::span<std::byte> out);
 

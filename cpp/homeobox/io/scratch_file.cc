@@ -45,17 +45,11 @@ std::uint64_t ScratchFile::append(std::span<const std::byte> bytes) {
 }
 
 void ScratchFile::read(std::uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const ssize_t n = ::pread(file_.descriptor(), out.data(), out.size(), static_cast<off_t>(offset));
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      file_system::fail_on(directory_, "read from a scratch file", errno);
-    }
-    if (n == 0)
-      fail<StoreError>("{}: a scratch file ends at {}, {} more bytes expected", directory_, offset, out.size());
-    out = out.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
+  const std::size_t done =
+      file_system::read_up_to(file_.descriptor(), directory_, offset, out, "read from a scratch file");
+  if (done < out.size())
+    fail<StoreError>("{}: a scratch file ends at {}, {} more bytes expected", directory_, offset + done,
+                     out.size() - done);
 }
 
 }  // namespace hox
