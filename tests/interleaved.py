@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +32,15 @@ class Meeting:
                 self.met = True
                 self._other()
         return make(*arguments, **options)
+
+
+def copies(template: Path, folder: Path, step: int = 1) -> Iterator[tuple[int, Path]]:
+    """A number from 1 on and a fresh copy of an atlas, for as long as they are asked for; the copy before goes."""
+    for n in itertools.count(1, step):
+        root = folder / f"{n}"
+        shutil.copytree(template, root)
+        yield n, root
+        shutil.rmtree(root)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,15 @@ class Dataset:
         return hox.DatasetRecord(zarr_group=self.group, feature_space=self.space, n_cells=self.matrix.shape[0])
 
 
+UIDS = [f"gene{i}" for i in range(6)]
+
+
+def dataset(group: str) -> Dataset:
+    """Three cells of the features `UIDS`, whatever the group."""
+    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
+    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
+
+
 def empty_atlas(folder: Path, registered: dict[str, list[str]]) -> hox.RaggedAtlas:
     atlas = hox.create_or_open_atlas(
         atlas_path=str(folder),

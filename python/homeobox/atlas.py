@@ -244,7 +244,7 @@ class RaggedAtlas:
 
         Notes
         -----
-        Stage: works. Lists the array store once. An ingest that begins while this runs is not seen.
+        Stage: works. Lists the array store once. An ingest or a deletion that begins while this runs is refused.
         """
         from homeobox import upkeep
 

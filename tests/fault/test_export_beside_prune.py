@@ -7,23 +7,13 @@ import datetime
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
-from small_atlas import Cell, Dataset, add, checked_out, empty_atlas
+from small_atlas import UIDS, Cell, add, checked_out, dataset, empty_atlas
 
 import homeobox as hox
 from homeobox.errors import ConflictError
 from homeobox.export import atlas as export_atlas
 from homeobox.export.dataset import StoredDataset
-
-UIDS = [f"gene{i}" for i in range(6)]
-
-
-def dataset(group: str) -> Dataset:
-    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
-    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
 
 
 @pytest.fixture

@@ -7,24 +7,14 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
 from interleaved import interleaved
-from small_atlas import Cell, Dataset, add, empty_atlas
+from small_atlas import UIDS, Cell, add, dataset, empty_atlas
 
 import homeobox as hox
 from homeobox.errors import ConflictError
 from homeobox.ingest import commit, csc, layer
 from homeobox.ingest.group_claim import MARKER
-
-UIDS = [f"gene{i}" for i in range(6)]
-
-
-def dataset(group: str) -> Dataset:
-    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
-    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
 
 
 @pytest.fixture

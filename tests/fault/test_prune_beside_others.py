@@ -9,12 +9,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
-from interleaved import interleaved
-from small_atlas import Cell, Dataset, add, empty_atlas
+from interleaved import copies, interleaved
+from small_atlas import UIDS, Cell, add, dataset, empty_atlas
 
 import homeobox as hox
 from homeobox.catalog import snapshot
@@ -23,14 +20,8 @@ from homeobox.errors import ConflictError, HomeoboxError, NotFoundError
 from homeobox.ingest.claim import UPKEEP_CLAIM, create_claim
 from homeobox.upkeep import recording
 
-UIDS = [f"gene{i}" for i in range(6)]
 GROUPS = ["first", "second", "third", "fourth"]
 NOW = datetime.timedelta(0)
-
-
-def dataset(group: str) -> Dataset:
-    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
-    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +75,8 @@ def assert_whole(root: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_restore_is_refused_at_every_moment_of_a_prune(template: Path, tmp_path: Path, version: int) -> None:
-    refused = n = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    refused = 0
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         errors: list[HomeoboxError] = []
 
@@ -114,16 +102,12 @@ def test_a_restore_is_refused_at_every_moment_of_a_prune(template: Path, tmp_pat
         else:
             # It came first, while nothing but the claim was there to be made.
             assert shown == {"fourth"} if version else shown == set(GROUPS) == stored_groups(atlas)
-        shutil.rmtree(root)
     assert refused > 10
 
 
 def test_a_prune_is_refused_at_every_moment_of_a_restore(template: Path, tmp_path: Path) -> None:
-    refused = n = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    refused = 0
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
 
         def come_in(atlas: hox.RaggedAtlas = atlas) -> None:
@@ -137,7 +121,6 @@ def test_a_prune_is_refused_at_every_moment_of_a_restore(template: Path, tmp_pat
         assert assert_whole(root) == set(GROUPS)
         if not meeting.met:
             break
-        shutil.rmtree(root)
     assert refused > 3
 
 
@@ -164,11 +147,8 @@ def test_a_forgotten_snapshot_cannot_be_restored(root: Path) -> None:
 @pytest.mark.slow
 def test_an_ingest_at_any_moment_of_a_prune_is_refused_or_seen(template: Path, tmp_path: Path) -> None:
     """The name is one that is about to be freed."""
-    ingested, n = 0, -1
-    while True:
-        n += 2
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    ingested = 0
+    for n, root in copies(template, tmp_path, step=2):
         atlas = opened(root)
         errors: list[HomeoboxError] = []
 
@@ -185,7 +165,6 @@ def test_an_ingest_at_any_moment_of_a_prune_is_refused_or_seen(template: Path, t
             break
         assert shown == ({"fourth"} if errors else {"second", "fourth"}), errors
         ingested += not errors
-        shutil.rmtree(root)
     assert ingested > 3
 
 
@@ -194,11 +173,8 @@ def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(
 ) -> None:
     """It took longer than a prune waits for those that may be about to record a version."""
     monkeypatch.setattr(recording, "_WAIT_S", 0.0)
-    n = pruned = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    pruned = 0
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         add(atlas, dataset("fifth"))
 
@@ -217,7 +193,6 @@ def test_a_snapshot_is_taken_anew_where_its_versions_were_pruned(
         assert_whole(root)
         if not meeting.met:
             break
-        shutil.rmtree(root)
     assert n > 2
     assert pruned
 
@@ -228,11 +203,8 @@ def test_a_snapshot_that_was_pinned_long_ago_at_every_commit_of_a_prune(
     """It was checked for long, and records what it pinned while the prune is about to remove that."""
     monkeypatch.setattr(recording, "_WAIT_S", 0.0)
     check = snapshot.validate
-    n = n_taken = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    n_taken = 0
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         add(atlas, dataset("fifth"))
         is_pinned, may_go_on = threading.Event(), threading.Event()
@@ -269,7 +241,6 @@ def test_a_snapshot_that_was_pinned_long_ago_at_every_commit_of_a_prune(
         assert_whole(root)
         if not meeting.met:
             break
-        shutil.rmtree(root)
     assert n - 1 > n_taken >= 1
 
 

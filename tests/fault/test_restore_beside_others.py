@@ -7,25 +7,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
-from interleaved import interleaved
-from small_atlas import Cell, Dataset, add, empty_atlas
+from interleaved import copies, interleaved
+from small_atlas import UIDS, Cell, add, dataset, empty_atlas
 
 import homeobox as hox
 from homeobox.errors import ConflictError, HomeoboxError
 from homeobox.ingest.claim import create_claim
 from homeobox.ingest.group_claim import MARKER, GroupClaim, hold_group
 from homeobox.ingest.restore_claim import RESTORE_CLAIM
-
-UIDS = [f"gene{i}" for i in range(6)]
-
-
-def dataset(group: str) -> Dataset:
-    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
-    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +87,8 @@ def assert_expected(errors: list[HomeoboxError]) -> None:
 @pytest.mark.filterwarnings("ignore:restore drops")
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_writer_at_every_commit_of_a_restore(template: Path, tmp_path: Path, writer: str) -> None:
-    n = refused = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    refused = 0
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         errors: list[HomeoboxError] = []
 
@@ -115,7 +102,6 @@ def test_a_writer_at_every_commit_of_a_restore(template: Path, tmp_path: Path, w
         refused += bool(errors)
         if not meeting.met:
             break
-        shutil.rmtree(root)
     assert n > 4
     assert refused == (0 if writer == "cleaning" else n - 1)  # which passes over what it cannot claim
 
@@ -123,11 +109,7 @@ def test_a_writer_at_every_commit_of_a_restore(template: Path, tmp_path: Path, w
 @pytest.mark.filterwarnings("ignore:restore drops")
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_restore_at_every_change_of_a_writer(template: Path, tmp_path: Path, writer: str) -> None:
-    n = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         errors: list[HomeoboxError] = []
 
@@ -140,7 +122,6 @@ def test_a_restore_at_every_change_of_a_writer(template: Path, tmp_path: Path, w
         assert_whole(root)
         if not meeting.met:
             break
-        shutil.rmtree(root)
     assert n > (2 if writer == "ingest" else 3)  # its layout is stored
 
 

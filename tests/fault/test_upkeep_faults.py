@@ -13,24 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
+from interleaved import copies
 from mortal import mortal
-from small_atlas import Cell, Dataset, Feature, add, empty_atlas
+from small_atlas import UIDS, Cell, Feature, add, dataset, empty_atlas
 
 import homeobox as hox
 from homeobox import _core
 from homeobox.errors import HomeoboxError
 from homeobox.ingest.group_claim import MARKER, claim_group
 
-UIDS = [f"gene{i}" for i in range(6)]
 NOW = datetime.timedelta(0)
-
-
-def dataset(group: str) -> Dataset:
-    matrix = sp.csr_matrix(np.arange(18, dtype=np.int32).reshape(3, 6) % 5)
-    return Dataset(group, matrix, UIDS, pd.DataFrame({"label": ["a", "b", "c"], "number": [1, 2, 3]}))
 
 
 def leave_an_unfinished_ingest(atlas: hox.RaggedAtlas) -> None:
@@ -116,11 +109,7 @@ def test_death_at_every_change(template: Path, tmp_path: Path, name: str, moment
     OPERATIONS[name](opened(undisturbed))
     after = state(undisturbed)
 
-    n = 0
-    while True:
-        n += 1
-        root = tmp_path / f"{n}"
-        shutil.copytree(template, root)
+    for n, root in copies(template, tmp_path):
         atlas = opened(root)
         with mortal(atlas, n, after=moment == "after") as life:
             OPERATIONS[name](atlas)
@@ -145,7 +134,6 @@ def test_death_at_every_change(template: Path, tmp_path: Path, name: str, moment
         else:
             assert state(root) == after
         assert retried.validate(deep=True) == [] or name in ("delete", "prune", "clean")
-        shutil.rmtree(root)
     assert n > 3
 
 

@@ -44,10 +44,10 @@ def choose_layout(
         The layout is stored with other indices.
     """
     new_uid, rows = layout_rows(feature_uids, registry, others)
-    names = rows["feature_uid"].to_pylist()
-    plain = compute_layout_uid(names)
-    # Without another registry nobody made the other one, and it need not be looked for.
-    candidates = (plain, layout_uid_in_space(names, registry.feature_space)) if others else (plain,)
+    candidates = [new_uid]
+    if others:  # without another registry nobody made another one
+        names = rows["feature_uid"].to_pylist()
+        candidates = [compute_layout_uid(names), layout_uid_in_space(names, registry.feature_space)]
     stored = {uid: layouts.rows(uid) for uid in candidates}
     fitting = [uid for uid, there in stored.items() if there.num_rows and not contradicts(there, rows)]
     named = datasets.layouts_named(registry.feature_space, fitting)
